@@ -1,0 +1,7 @@
+"""The only door to pixels: open a video lazily, whatever its container, and write one without loss."""
+
+from nta.video.model import Fault, Frame, Video
+from nta.video.opening import open_video
+from nta.video.write import write_video
+
+__all__ = ["Fault", "Frame", "Video", "open_video", "write_video"]

@@ -1,0 +1,295 @@
+"""AVI, MP4, MOV and MKV through PyAV: demuxer forced, only this file opened, every frame accounted for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice, pairwise
+from pathlib import Path
+from statistics import median_low
+from typing import Final, Literal
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from nta.errors import RejectedError
+from nta.video import ffv1, pixels, riff, structure
+from nta.video.model import (
+    MAX_PIXELS,
+    Fault,
+    Frame,
+    Video,
+    check_size,
+    damaged,
+    truncated,
+    unreadable,
+    unsupported,
+)
+
+Demuxer = Literal["avi", "mov", "matroska"]
+
+# Codecs that give back the very samples that were put in; every other one is taken for lossy.
+_LOSSLESS: Final = frozenset(
+    """rawvideo ffv1 huffyuv ffvhuff utvideo lagarith magicyuv png bmp tiff zlib mszh qtrle msrle jpegls
+    v210 v410 r210 8bps targa""".split()  # noqa: SIM905  # a list of words reads better as one
+)
+
+_LOCAL: Final = {"protocol_whitelist": "file"}
+_OPTIONS: Final[dict[str, dict[str, str]]] = {
+    "avi": _LOCAL,
+    "matroska": _LOCAL,
+    # No other file, and every frame of the sample table: an edit list may hide some.
+    "mov": _LOCAL | {"enable_drefs": "0", "ignore_editlist": "1"},
+}
+
+# Packets looked at to learn the frame time: enough for a median, little enough for gigabyte-a-minute files.
+_PROBE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerReader:
+    """Reads one video stream, packet by packet, one frame in memory at a time.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    demuxer : str
+        FFmpeg's name of the container, from the file's first bytes.
+    step : Fraction or None
+        Frame time in units of the stream's time base, ``None`` where there are no time stamps.
+    expected : int or None
+        Frames that must come out, ``None`` where nothing trustworthy says so.
+    """
+
+    path: Path
+    demuxer: Demuxer
+    step: Fraction | None
+    expected: int | None
+
+    def numbered(self, *, allow_partial: bool) -> Generator[tuple[int, Frame], None, None]:
+        """Yield (frame number, frame) to the end of the file.
+
+        Raises
+        ------
+        RejectedError
+            ``damaged`` or ``truncated``, unless ``allow_partial``; ``colour``, ``unsupported``.
+        """
+        decoded = 0
+        number, last_pts = -1, None
+        with _open(self.path, self.demuxer) as container:
+            for pts, frame in _decode(self.path, container, allow_partial=allow_partial):
+                number += self._advance(last_pts, pts)
+                last_pts = pts
+                decoded += 1
+                yield number, pixels.grey(self.path, frame)
+        if allow_partial or self.expected is None or decoded >= self.expected:
+            return
+        raise truncated(self.path, f"{decoded} of {self.expected} frames could be read")
+
+    def count(self) -> int:
+        """Return the number of frames from the packets, without decoding them."""
+        if self.expected is not None:
+            return self.expected
+        with _open(self.path, self.demuxer) as container:
+            return sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
+
+    def _advance(self, last_pts: int | None, pts: int | None) -> int:
+        """Return by how many frame times the next frame is later, at least 1.
+
+        Summed from frame to frame, so that a frame time known to a millisecond only does not add up to a
+        wrong number over a long video.
+        """
+        if last_pts is None or pts is None or self.step is None:
+            return 1
+        return max(1, round((pts - last_pts) / self.step))
+
+
+def open_container(path: Path, demuxer: Demuxer, *, allow_partial: bool = False) -> Video:
+    """Open an AVI, MP4, MOV or MKV file; see :func:`nta.video.open_video`."""
+    layout = riff.scan(path) if demuxer == "avi" else None
+    faults = _check_whole(path, demuxer, layout, allow_partial=allow_partial)
+    if layout is not None:
+        check_size(path, layout.width, layout.height)
+        faults += layout.faults()
+    with _open(path, demuxer) as container:
+        stream = container.streams.video[0]
+        check_size(path, stream.width, stream.height)
+        depth = pixels.bit_depth(path, _pixel_format(path, stream))
+        step = _frame_step(path, container, stream)
+        fps = _frame_rate(stream, step)
+        codec, width, height = stream.codec_context.name, stream.width, stream.height
+        n_frames = stream.frames or None
+    if layout is not None:
+        n_frames = layout.chunks
+        fps = fps if layout.fps is not None else None
+    if n_frames == 0:
+        raise RejectedError(f"'{path.name}' holds no frames, only headers; record it again", code="too_short")
+    if codec not in _LOSSLESS:
+        faults.append(_lossy(codec))
+    return Video(
+        path=path,
+        width=width,
+        height=height,
+        bit_depth=depth,
+        n_frames=n_frames,
+        fps=None if fps is None else float(fps),
+        mpp=None,
+        exposure_ms=None,
+        codec=codec,
+        container=demuxer,
+        is_lossy=codec not in _LOSSLESS,
+        reader=ContainerReader(path, demuxer, step, n_frames),
+        faults=tuple(faults),
+        allow_partial=allow_partial,
+    )
+
+
+def _check_whole(
+    path: Path, demuxer: Demuxer, layout: riff.Layout | None, *, allow_partial: bool
+) -> list[Fault]:
+    """Reject a file that breaks off, or return the fault that says so."""
+    if layout is not None:
+        cut = layout.cut
+    else:
+        cut = structure.mov_cut(path) if demuxer == "mov" else structure.matroska_cut(path)
+    if cut is None:
+        return []
+    if not allow_partial:
+        raise truncated(path, cut)
+    return [Fault("partial", f"the file is cut: {cut}; only what is there is measured")]
+
+
+def _lossy(codec: str) -> Fault:
+    return Fault(
+        "lossy_source",
+        f"the video is compressed with {codec}, which moves centroids; record without loss (raw or FFV1) "
+        "where sizes matter",
+    )
+
+
+def _open(path: Path, demuxer: Demuxer) -> InputContainer:
+    """Open exactly this file with exactly this demuxer.
+
+    ``file:`` and an absolute path keep FFmpeg from reading ``concat:a|b`` or ``http:x`` as a protocol and
+    ``%03d`` as a series; the whitelist keeps the file from pointing elsewhere.
+    """
+    try:
+        container = av.open(
+            f"file:{path.absolute()}",
+            mode="r",
+            format=demuxer,
+            options=_OPTIONS[demuxer],
+            metadata_errors="replace",
+        )
+    except (FFmpegError, OSError, ValueError) as error:
+        raise unreadable(path, f"its {demuxer.upper()} structure is broken ({_reason(error)})") from error
+    if not container.streams.video:
+        container.close()
+        raise RejectedError(
+            f"'{path.name}' holds no video stream; export the video, not the sound", code="not_a_video"
+        )
+    stream = container.streams.video[0]
+    if stream.codec_context is None:  # PyAV's stubs do not say so, but it is None where no decoder exists
+        container.close()
+        raise unreadable(path, "no decoder understands its codec")
+    # One thread: with more, damaged frames come out as if they were right. "explode" makes them raise.
+    stream.thread_type = "NONE"
+    stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+    return container
+
+
+def _decode(
+    path: Path, container: InputContainer, *, allow_partial: bool
+) -> Generator[tuple[int | None, av.VideoFrame], None, None]:
+    """Yield (time stamp, frame) packet by packet; a bad one rejects, or costs all up to the next key frame.
+
+    AVI has no presentation times: its n-th frame shown gets the place of its n-th chunk with data.
+    """
+    stream = container.streams.video[0]
+    shape = (stream.width, stream.height)
+    checks = None if stream.codec_context.name == "ffv1" else False
+    chunks: deque[int | None] | None = deque() if container.format.name == "avi" else None
+    waiting_for_key = False
+    position = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            if waiting_for_key and packet.size and not packet.is_keyframe:
+                continue
+            if checks is None and packet.size:
+                checks = ffv1.has_checksums(bytes(packet))
+            if checks and packet.size and not ffv1.is_intact(bytes(packet)):
+                raise ValueError("its checksum is wrong")
+            frames = packet.decode()
+            if any(frame.is_corrupt or (frame.width, frame.height) != shape for frame in frames):
+                raise ValueError("it is corrupt")
+        except (FFmpegError, ValueError) as error:
+            if not allow_partial:
+                raise damaged(path, f"frame {position} cannot be read: {_reason(error)}") from error
+            waiting_for_key = True
+            continue
+        waiting_for_key = waiting_for_key and not packet.size
+        position += len(frames)
+        if chunks is not None and packet.size:
+            chunks.append(packet.dts)
+        for frame in frames:
+            yield (frame.pts if chunks is None else chunks.popleft() if chunks else None), frame
+
+
+def _pixel_format(path: Path, stream: VideoStream) -> str:
+    context = stream.codec_context
+    name = context.pix_fmt
+    if name is None:
+        raise unreadable(path, f"no decoder understands its codec ({context.name or 'unknown'})")
+    if context.name == "rawvideo" and context.bits_per_coded_sample == 16 and not name.startswith("gray"):
+        # FFmpeg takes 16-bit grey samples for 5-bit colour: garbage without an error.
+        raise unsupported(
+            path, "16-bit raw AVI", "save 16-bit grey TIFF or FFV1 in MKV, or 8-bit AVI, from the instrument"
+        )
+    return name
+
+
+def _frame_step(path: Path, container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the median time between neighbouring frames, in time-base units, from the first packets."""
+    try:
+        probed = [packet for packet in islice(container.demux(stream), _PROBE) if packet.size]
+    except FFmpegError as error:
+        raise unreadable(path, f"its first frames are broken ({_reason(error)})") from error
+    times = (packet.dts if container.format.name == "avi" else packet.pts for packet in probed)
+    stamps = sorted(time for time in times if time is not None)
+    steps = [after - before for before, after in pairwise(stamps) if after > before]
+    if not steps or stream.time_base is None:
+        return None
+    median = median_low(steps)
+    if stream.average_rate:
+        nominal = 1 / (stream.average_rate * stream.time_base)
+        # Where time stamps are too coarse to tell (MKV rounds to 1 ms), the stated rate is better.
+        if abs(nominal - median) < 1:
+            return nominal
+    return Fraction(median)
+
+
+def _frame_rate(stream: VideoStream, step: Fraction | None) -> Fraction | None:
+    """Return frames per second: the time stamps' where there are some, else the stated average."""
+    if step is None or stream.time_base is None:
+        return stream.average_rate
+    return _simplest(1 / (step * stream.time_base))
+
+
+def _simplest(rate: Fraction) -> Fraction:
+    """Undo the rounding of a frame time to nanoseconds: 24.98249999 was 9993/400."""
+    simple = rate.limit_denominator(10_000)
+    return simple if abs(simple - rate) < rate * Fraction(1, 10**7) else rate
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).rstrip(".")
