@@ -1,0 +1,109 @@
+"""Result folder -> Measurement, equal to the one that was saved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nta.concentration import Concentration
+from nta.diffusion import Diffusion
+from nta.distribution import Peak, SizeDistribution, SizeStatistics
+from nta.errors import RejectedError, UsageError
+from nta.estimate import Estimate
+from nta.measurement import SCHEMA, Capture, Counts, Measurement, Provenance
+from nta.quality import Flag
+from nta.report.folder import DIFFUSION, DISTRIBUTION, SUMMARY, TRACKS
+from nta.report.tables import read_distribution, read_noun
+from nta.settings import Sourced
+from nta.tracking import Tracks
+
+
+def load(directory: str | Path) -> Measurement:
+    """Return the measurement that :func:`nta.report.save` wrote into ``directory``.
+
+    Raises
+    ------
+    UsageError
+        If it is not a result folder, or one of another version of the schema.
+    RejectedError
+        If one of its files is damaged.
+    """
+    folder = Path(directory)
+    summary = _read_summary(folder)
+    for name in (DISTRIBUTION, TRACKS, DIFFUSION):
+        if not (folder / name).is_file():
+            raise UsageError(f"the result folder {str(folder)!r} lacks {name!r}; run nta analyze again")
+    tracks, beside = read_noun(folder / TRACKS, Tracks)
+    diffusion, _ = read_noun(folder / DIFFUSION, Diffusion)
+    observations = beside["observations"]
+    size = _size(summary["size_nm"], observations)
+    return Measurement(
+        status=summary["status"],
+        status_code=summary["status_code"],
+        message=summary["message"],
+        sample=summary["sample"],
+        captures=tuple(_capture(row) for row in summary["captures"]),
+        size=size,
+        concentration=_concentration(summary["concentration_per_ml"], observations),
+        distribution=SizeDistribution(
+            read_distribution(folder / DISTRIBUTION), size, **beside["distribution"]
+        ),
+        tracks=tracks,
+        diffusion=diffusion,
+        counts=Counts(**summary["counts"]),
+        values={name: Sourced(row["value"], row["origin"]) for name, row in summary["values"].items()},
+        flags=tuple(Flag(**row) for row in summary["flags"]),
+        provenance=Provenance(**summary["provenance"]),
+        ledger=beside["ledger"],
+    )
+
+
+def _read_summary(folder: Path) -> dict[str, Any]:
+    path = folder / SUMMARY
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"{str(folder)!r} is not a result folder of nta: cannot read {SUMMARY!r} in it ({error.strerror})"
+        ) from None
+    except ValueError as error:
+        raise RejectedError(
+            f"{str(path)!r} is not JSON ({error}); run nta analyze again", code="unreadable"
+        ) from None
+    schema = summary.get("schema") if isinstance(summary, dict) else None
+    if schema != SCHEMA:
+        raise UsageError(f"{str(path)!r} has the schema {schema!r}; this version of nta reads {SCHEMA!r}")
+    return dict(summary)
+
+
+def _estimate(row: dict[str, float | None], n: int | None) -> Estimate:
+    estimate = Estimate.from_dict(row)
+    return Estimate(estimate.value, estimate.low, estimate.high, n)
+
+
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _size(row: dict[str, Any], observations: dict[str, Any]) -> SizeStatistics:
+    statistics = {
+        name: _estimate(row[name], observations["size"][name]) for name in SizeStatistics.STATISTICS
+    }
+    peaks = tuple(
+        Peak(_estimate(peak["diameter"], n), _float(peak["fraction"]))
+        for peak, n in zip(row["peaks"], observations["peaks"], strict=True)
+    )
+    return SizeStatistics(**statistics, peaks=peaks)
+
+
+def _concentration(row: dict[str, Any], observations: dict[str, Any]) -> Concentration:
+    stock = None if row["stock"] is None else _estimate(row["stock"], observations["stock"])
+    measured = _estimate(row["measured"], observations["measured"])
+    return Concentration(measured, stock, row["volume_source"], _float(row["depth_um"]))
+
+
+def _capture(row: dict[str, Any]) -> Capture:
+    x, y = row["flow_um_s"]
+    flow = None if x is None and y is None else (_float(x), _float(y))
+    return Capture(**{**row, "flow_um_s": flow})

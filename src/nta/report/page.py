@@ -1,0 +1,199 @@
+"""Measurement -> ``report.html``: one self-contained page without scripts, for the screen and for paper."""
+
+from __future__ import annotations
+
+import base64
+import math
+from functools import lru_cache
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from nta.estimate import Estimate
+from nta.report import formatting as fmt
+from nta.report.figures import figure_svg
+
+if TYPE_CHECKING:
+    from nta.measurement import Capture, Measurement
+    from nta.settings import Sourced
+
+_STATUS_WORDS: Final = {"ok": "OK", "warn": "Warning", "rejected": "Rejected", "failed": "Failed"}
+_LEVEL_WORDS: Final = {"fail": "Fails", "warn": "Warning", "info": "Note"}
+_CAPTURE_WORDS: Final = {"ok": "ok", "warn": "warning", "rejected": "rejected", "failed": "failed"}
+
+# What a lab report states first: how the particles were looked at and what they swam in.
+_CONDITIONS: Final = (
+    "temperature_c",
+    "viscosity_mpas",
+    "medium",
+    "mpp",
+    "fps",
+    "exposure_ms",
+    "depth_um",
+    "dilution",
+    "instrument",
+)
+
+_STATISTICS: Final = (
+    ("mode", "Mode", "nm", 1),
+    ("mean", "Mean", "nm", 1),
+    ("sd", "Standard deviation", "nm", 1),
+    ("d10", "D10", "nm", 1),
+    ("d50", "D50 (median)", "nm", 1),
+    ("d90", "D90", "nm", 1),
+    ("span", "Span = (D90 − D10)/D50", "", 2),
+)
+
+
+class SizeRow(NamedTuple):
+    """One line of the size table, as text."""
+
+    name: str
+    value: str
+    interval: str
+    unit: str
+    n: str
+
+
+class ConcentrationRow(NamedTuple):
+    """One line of the concentration table, as text; ``note`` stands for what is not known."""
+
+    name: str
+    value: str
+    interval: str
+    note: str
+
+
+class ValueRow(NamedTuple):
+    """One value that was used, as text."""
+
+    name: str
+    label: str
+    text: str
+    unit: str
+    origin: str
+    is_assumed: bool
+
+
+def render_page(measurement: Measurement) -> str:
+    """Return the HTML of the report: no script, nothing fetched, everything escaped."""
+    template = _environment().get_template("report.html.j2")
+    return template.render(m=measurement, **_context(measurement))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("nta.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(fixed=fmt.fixed, count=fmt.count, general=fmt.general, words=fmt.words)
+    return environment
+
+
+def _context(measurement: Measurement) -> dict[str, Any]:
+    values = measurement.values
+    conditions = [value_row(name, values[name]) for name in _CONDITIONS if name in values]
+    others = [value_row(name, sourced) for name, sourced in values.items() if name not in _CONDITIONS]
+    has_result = not measurement.distribution.table.empty
+    is_measured = measurement.status in ("ok", "warn")
+    return {
+        "status_word": _STATUS_WORDS[measurement.status],
+        "level_words": _LEVEL_WORDS,
+        "capture_words": _CAPTURE_WORDS,
+        "has_result": has_result,
+        "conditions": conditions,
+        "assumed": [row for row in (*conditions, *others) if row.is_assumed and is_measured],
+        "size_rows": size_rows(measurement),
+        "peak_rows": peak_rows(measurement),
+        "concentration_rows": concentration_rows(measurement),
+        "depth": fmt.general(measurement.concentration.depth_um, 4),
+        "values": [*conditions, *others],
+        "losses": [(fmt.words(reason), fmt.count(number)) for reason, number in measurement.ledger.items()],
+        "flags": sorted(measurement.flags, key=lambda flag: tuple(_LEVEL_WORDS).index(flag.level)),
+        "file_name": _file_name,
+        "flow": _flow,
+        "figure": "data:image/svg+xml;base64," + base64.b64encode(figure_svg(measurement)).decode("ascii"),
+        "figure_text": _figure_text(measurement) if has_result else "Nothing was sized.",
+    }
+
+
+def size_rows(measurement: Measurement) -> list[SizeRow]:
+    """Return the lines of the size table; n is that of the statistic, else that of the distribution."""
+    rows = []
+    for name, label, unit, decimals in _STATISTICS:
+        estimate: Estimate = getattr(measurement.size, name)
+        n = estimate.n if estimate.n is not None else measurement.distribution.n_tracks
+        rows.append(
+            SizeRow(
+                label,
+                fmt.fixed(estimate.value, decimals),
+                fmt.interval(estimate, decimals),
+                unit,
+                fmt.MISSING if estimate.is_missing else fmt.count(n),
+            )
+        )
+    return rows
+
+
+def peak_rows(measurement: Measurement) -> list[SizeRow]:
+    """Return the lines of the table of peaks: diameter, interval, and the share of particles by number."""
+    rows = []
+    for number, peak in enumerate(measurement.size.peaks, start=1):
+        share = fmt.MISSING if math.isnan(peak.fraction) else f"{fmt.fixed(100 * peak.fraction, 0)} %"
+        diameter, between = fmt.fixed(peak.diameter.value), fmt.interval(peak.diameter)
+        rows.append(SizeRow(f"Peak {number}", diameter, between, "nm", share))
+    return rows
+
+
+def concentration_rows(measurement: Measurement) -> list[ConcentrationRow]:
+    """Return the lines of the concentration table: in the cell, and in the undiluted sample."""
+    concentration = measurement.concentration
+    rows = [_concentration_row("Measured, in the cell", concentration.measured)]
+    stock = Estimate.missing() if concentration.stock is None else concentration.stock
+    is_unknown = concentration.stock is None and not concentration.measured.is_missing
+    note = "dilution not known; give --dilution" if is_unknown else ""
+    return [*rows, _concentration_row("Stock, undiluted", stock, note)]
+
+
+def _concentration_row(name: str, estimate: Estimate, note: str = "") -> ConcentrationRow:
+    return ConcentrationRow(name, fmt.scientific(estimate.value), fmt.scientific_interval(estimate), note)
+
+
+def value_row(name: str, sourced: Sourced) -> ValueRow:
+    """Return one value as text with its unit and origin."""
+    label, unit = fmt.label(name)
+    text = fmt.plain(sourced.value, name)
+    return ValueRow(
+        name=name,
+        label=label,
+        text=text,
+        unit=unit if sourced.value is not None else "",
+        origin=fmt.ORIGINS[sourced.origin],
+        is_assumed=sourced.origin == "assumed" and sourced.value is not None,
+    )
+
+
+def _file_name(path: str) -> str:
+    return PurePath(path).name or path
+
+
+def _flow(capture: Capture) -> str:
+    if capture.flow_um_s is None:
+        return fmt.MISSING
+    return ", ".join(fmt.fixed(component) for component in capture.flow_um_s)
+
+
+def _figure_text(measurement: Measurement) -> str:
+    """Return the figure in words, for those who cannot see it."""
+    size = measurement.size
+    parts = [
+        f"{name} {fmt.fixed(estimate.value)} nm"
+        for name, estimate in (("mode", size.mode), ("D10", size.d10), ("D50", size.d50), ("D90", size.d90))
+        if not estimate.is_missing
+    ]
+    return "Number-weighted size distribution with its 95 % band; " + ", ".join(parts) + "."

@@ -1,0 +1,170 @@
+"""The page: self-contained, escaped, honest, and readable in a real browser on screen and paper."""
+
+import html.parser
+import re
+
+import pytest
+
+from nta.report import render_page, save
+from nta.report.figures import figure_svg
+
+_ATTRIBUTES_THAT_FETCH = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
+
+
+class _Page(html.parser.HTMLParser):
+    """Every tag with its attributes, and the text that a reader sees."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def test_the_page_fetches_nothing_and_runs_nothing(measurement):
+    page = _Page(render_page(measurement))
+    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.tags}
+    for _, attributes in page.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            if name in _ATTRIBUTES_THAT_FETCH:
+                assert value.startswith("data:image/svg+xml;base64,")
+    policy = next(a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_names_are_shown_as_they_are_and_never_obeyed(example):
+    name = example("hostile").sample
+    text = render_page(example("hostile"))
+    page = _Page(text)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert " ".join(name.split()) in page.text
+    assert "{{7*7}}" in text
+    assert ">49<" not in text
+    assert len(name) == 200
+
+
+def test_the_first_screen_says_what_matters(example):
+    text = _Page(render_page(example("ok"))).text
+    order = (
+        "Day 12 harvest, vial 3",
+        "1287 particles were sized",
+        "Assumed, not read:",
+        "number-weighted",
+        "Concentration relative",
+        "Conditions",
+    )
+    positions = [text.index(words) for words in order]
+    assert positions == sorted(positions)
+    assert "pixel size 0.14 µm/px" in text
+    assert "Span = (D90 − D10)/D50" in text
+
+
+def test_numbers_have_their_interval_and_their_n(example):
+    text = _Page(render_page(example("ok"))).text
+    size = example("ok").size
+    assert f"Mode {size.mode.value:.1f} nm {size.mode.low:.1f} to {size.mode.high:.1f} 1 287" in text
+    d50 = size.d50
+    assert f"D50 (median) {d50.value:.1f} nm {d50.low:.1f} to {d50.high:.1f} 1 284" in text
+    assert "Stock, undiluted 1.62 × 10¹¹ 1.39 × 10¹¹ to 1.85 × 10¹¹" in text
+
+
+def test_a_calibrated_volume_is_not_called_relative(example):
+    text = _Page(render_page(example("warn_two_captures"))).text
+    assert "Concentration relative" not in text
+    assert "from a calibration" in text
+
+
+def test_an_unknown_dilution_says_what_to_do(example):
+    assert (
+        "Stock, undiluted dilution not known; give --dilution"
+        in _Page(render_page(example("two_peaks"))).text
+    )
+
+
+@pytest.mark.parametrize("name", ["blank", "rejected", "nothing"])
+def test_without_a_result_the_page_says_what_to_do_and_shows_no_number(example, name):
+    measurement = example(name)
+    text = _Page(render_page(measurement)).text
+    assert measurement.message in text
+    assert f"({measurement.status_code})" in text
+    assert "Nothing was sized" in text
+    assert not re.search(r"\bnan\b", text, re.IGNORECASE)
+    assert "Mode — nm — —" in text
+
+
+def test_every_value_flag_loss_and_capture_is_there(example):
+    measurement = example("warn_two_captures")
+    text = _Page(render_page(measurement)).text
+    for flag in measurement.flags:
+        assert flag.message in text
+    for capture in measurement.captures:
+        assert capture.path in text
+        assert capture.sha256 in text
+    assert "Tracks too short 617" in text
+    assert "Search range 18.25 px video" in text
+    assert "Dilution 1000 command line" in text
+
+
+def test_the_figure_is_inside_the_page(example):
+    import base64
+
+    source = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', render_page(example("ok")))
+    assert base64.b64decode(source.group(1)) == figure_svg(example("ok"))
+
+
+@pytest.mark.parametrize("name", ["ok", "two_peaks", "hostile", "nothing"])
+def test_a_browser_shows_it_whole_on_wide_and_narrow_screens(tmp_path, example, chromium, name):
+    page_file = save(example(name), tmp_path / "out") / "report.html"
+    complaints, requests = [], []
+    page = chromium.new_page()
+    try:
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: requests.append(request.url))
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.goto(page_file.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate("document.querySelector('figure img').naturalWidth") > 0
+            assert page.locator("h1").inner_text().strip()
+        assert complaints == []
+        assert {url for url in requests if not url.startswith("data:")} == {page_file.as_uri()}
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_it_prints(tmp_path, example, chromium, paper):
+    page_file = save(example("ok"), tmp_path / "out") / "report.html"
+    page = chromium.new_page()
+    try:
+        page.goto(page_file.as_uri())
+        pdf = page.pdf(format=paper, prefer_css_page_size=False)
+    finally:
+        page.close()
+    assert pdf.startswith(b"%PDF")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 3
+
+
+def test_the_key_numbers_stand_on_the_first_screen(tmp_path, example, chromium):
+    page_file = save(example("ok"), tmp_path / "out") / "report.html"
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    try:
+        page.goto(page_file.as_uri())
+        for selector in ("#status", ".attention", "#size", "#concentration", "figure img"):
+            box = page.locator(selector).bounding_box()
+            assert box["y"] + box["height"] <= 900, selector
+    finally:
+        page.close()
