@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nta.diffusion import Diffusion
+from nta.distribution import SizeDistribution
 from nta.estimate import Estimate
+from nta.tracking import LinkedCapture, Tracks
+
+UM3_PER_ML: Final = 1e12
+
+NOMINAL_DEPTH_RELATIVE_SD: Final = 0.25
+"""Standard uncertainty of a depth that nobody calibrated: between instruments it varies up to a factor of 2."""
+
+_NORMAL_95: Final = 1.96
+_MAX_LAG_SHARE: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +53,101 @@ class Concentration:
     def missing(cls) -> Self:
         """Return the concentration of something that was not measured."""
         return cls(Estimate.missing(), None, "nominal", math.nan)
+
+
+def particle_concentration(
+    tracks: Tracks,
+    diffusion: Diffusion,
+    distribution: SizeDistribution,
+    *,
+    dilution: float | None = None,
+    masked_px: tuple[int, ...] | None = None,
+) -> Concentration:
+    """Return the number concentration: centres per frame in tracks, over the share tracks catch, over the volume.
+
+    c = N / (q W H h), N the mean number of positions per frame that lie in tracks of the length used, q their share
+    (the ``seen_share`` of the distribution), W and H the field without the detector's margin and masked areas, h
+    the nominal depth (METHODS, section 5). The interval holds the count's own fluctuation in time and the depth's
+    uncertainty, multiplied as relative errors of a positive number.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        All links; gives the captures.
+    diffusion : Diffusion
+        The tracks that were used.
+    distribution : SizeDistribution
+        Gives the share seen.
+    dilution : float, optional
+        Factor by which the sample was diluted; without it ``stock`` is ``None``.
+    masked_px : tuple of int, optional
+        Area left out of each capture's field, px².
+
+    Returns
+    -------
+    Concentration
+        Missing where nothing was sized or the field is not known.
+    """
+    captures = tracks.captures
+    if not len(diffusion.table) or not captures or not math.isfinite(distribution.seen_share):
+        return Concentration.missing()
+    masked = masked_px if masked_px is not None else (0,) * len(captures)
+    per_ml, relative_variances = [], []
+    for number, capture in enumerate(captures):
+        counts = _positions_per_frame(tracks, diffusion, number)
+        volume_um3 = _volume_um3(capture, masked[number])
+        if not counts.size or not math.isfinite(volume_um3):
+            continue
+        per_ml.append(counts.mean() / distribution.seen_share / volume_um3 * UM3_PER_ML)
+        relative_variances.append(_relative_variance_of_mean(counts))
+    if not per_ml or not np.mean(per_ml) > 0:
+        return Concentration.missing()
+    value = float(np.mean(per_ml))
+    statistical = math.sqrt(float(np.mean(relative_variances)) / len(per_ml))
+    spread = math.exp(_NORMAL_95 * math.hypot(statistical, NOMINAL_DEPTH_RELATIVE_SD))
+    measured = Estimate(value, value / spread, value * spread, len(diffusion.table))
+    return Concentration(
+        measured=measured,
+        stock=None if dilution is None else measured.scaled(dilution),
+        volume_source="nominal",
+        depth_um=captures[0].acquisition.depth_um,
+    )
+
+
+def _positions_per_frame(tracks: Tracks, diffusion: Diffusion, capture: int) -> NDArray[np.float64]:
+    """Return how many positions of used tracks each frame holds, empty frames included."""
+    used = diffusion.table.loc[diffusion.table["capture"] == capture, "particle"]
+    table = tracks.table[tracks.table["capture"] == capture]
+    frames = table.loc[table["particle"].isin(used), "frame"].to_numpy(np.int64)
+    n_frames = tracks.captures[capture].acquisition.n_frames or 0
+    if frames.size == 0 or n_frames == 0:
+        return np.empty(0)
+    counts = np.bincount(frames - table["frame"].min(), minlength=n_frames)
+    return counts.astype(np.float64)
+
+
+def _volume_um3(capture: LinkedCapture, masked_px: int) -> float:
+    """Return the volume in which particles are counted, µm³; infinite where the field is not known."""
+    _, _, width_px, height_px = capture.field_px
+    return (width_px * height_px - masked_px) * capture.acquisition.mpp**2 * capture.acquisition.depth_um
+
+
+def _relative_variance_of_mean(counts: NDArray[np.float64]) -> float:
+    """Return Var(mean)/mean² of a count that remembers itself: Var = N tau_c/F, tau_c summed from its autocorrelation.
+
+    Successive frames show the same particles: counting them as independent is wrong by a factor of 20. The sum stops
+    at the first negative value or at a quarter of the video.
+    """
+    mean = counts.mean()
+    deviation = counts - mean
+    variance = float(np.mean(deviation**2))
+    if variance == 0.0:
+        return 1.0 / (mean * counts.size)
+    total = 1.0
+    for lag in range(1, int(counts.size * _MAX_LAG_SHARE)):
+        correlation = float(np.mean(deviation[lag:] * deviation[:-lag])) / variance
+        if correlation <= 0.0:
+            break
+        total += 2.0 * correlation
+    # A count of independent particles is a Poisson number at each moment: its variance is its mean.
+    return max(variance, mean) * total / counts.size / mean**2

@@ -1,0 +1,80 @@
+"""Where numba's compiled kernels live, and whether they are there already.
+
+One folder a user, named after what the machine code depends on: nta's kernel sources, numba, Python. A new
+version therefore never loads old code, and the presence of the folder's mark says that nothing has to be
+compiled. Where no folder can be written, kernels are compiled anew in each process and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numba
+
+logger = logging.getLogger(__name__)
+
+KERNEL_SOURCES: Final = ("kernels.py", "localisation.py", "simulation/rendering.py", "compilation.py")
+"""Files that hold kernels, relative to the package: their text decides which cache folder is used."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Return the writable per-user folder of compiled kernels, or ``None`` where there is none."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    for source in KERNEL_SOURCES:
+        if (package / source).is_file():
+            digest.update((package / source).read_bytes())
+    root = os.environ.get("NTA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    folder = Path(root) / "nta" / f"kernels-{digest.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def kernel(signature: str) -> Callable[[_F], _F]:
+    """Compile a function for one explicit signature, or load it from the cache folder.
+
+    ``fastmath`` stays off: it would break the NaN that mark missing values (see :mod:`math`'s ``isnan``).
+    """
+    folder = cache_folder()
+
+    def decorate(function: _F) -> _F:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = "" if folder is None else str(folder)
+        try:
+            compiled: _F = numba.njit(signature, cache=folder is not None, nogil=True, error_model="numpy")(function)
+        finally:
+            numba.config.CACHE_DIR = before
+        return compiled
+
+    return decorate
+
+
+def is_compiled() -> bool:
+    """Return whether an earlier run left its kernels for this one to load."""
+    folder = cache_folder()
+    return folder is not None and (folder / "complete").is_file()
+
+
+def load_kernels() -> None:
+    """Import every kernel that measuring needs, compiling what is not cached, and mark the cache as complete."""
+    import nta.kernels
+    import nta.localisation  # noqa: F401
+
+    folder = cache_folder()
+    if folder is None:
+        logger.warning("no folder for compiled kernels can be written: they are compiled anew in every run")
+        return
+    (folder / "complete").touch()

@@ -1,0 +1,351 @@
+"""Tracks -> Diffusion: how fast each particle moves, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nta.compilation import load_kernels
+from nta.kernels import (
+    covariance_estimates,
+    stokes_einstein_diameter_m,
+    track_log_likelihood,
+)
+from nta.penalised import lognormal_log_likelihood
+from nta.settings import Acquisition, Settings, resolve
+from nta.tracking import FlatTracks, LinkedCapture, Tracks, as_tracks
+
+Floats = NDArray[np.float64]
+
+DEFAULT_MIN_TRACK: Final = 5
+
+_SMALLEST_NM: Final = 20.0
+_LARGEST_NM: Final = 700.0
+_POINTS_PER_E: Final = 149.0 / math.log(_LARGEST_NM / _SMALLEST_NM)
+_MAX_POINTS: Final = 400
+_HALF_CHI2_95: Final = 1.920729  # half of the 95 % quantile of chi-square with one degree of freedom
+
+_DIMMEST_SHARE: Final = 0.05
+_SMALLEST_EXCESS_M: Final = 3e-9
+_LARGEST_EXCESS_M: Final = 200e-9
+_CANDIDATE_ERRORS_M: Final = tuple(np.geomspace(2e-9, 200e-9, 21).tolist())
+_MAX_TRIAL_TRACKS: Final = 600
+
+# Width of a scatter microscope's spot (sd, µm) when no image tells it: 0.2 µm, an objective of NA 0.4 at 405 to 488 nm.
+_SPOT_SD_UM: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """Diffusion estimates, one row a track, and the likelihood of every size behind them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``capture``, ``particle``, ``first_frame``, ``n_positions``; ``diffusion_um2_s`` (maximum likelihood) with its 95 %
+        profile interval ``diffusion_low_um2_s``, ``diffusion_high_um2_s`` (NaN where the interval is open);
+        ``diameter_nm``; ``localisation_error_nm`` (rms of the positions' own errors); ``cve_um2_s`` (covariance estimate, for
+        comparison); ``mass`` and ``light`` (means of trackpy's mass and of the disc's, grey levels; NaN without an
+        image), ``x``, ``y`` (mean, px).
+    diameters_nm : (n_sizes,) float64
+        Diameters at which the likelihood is known, equally spaced in their logarithm.
+    log_likelihood : (n_tracks, n_sizes) float64
+        Natural log-likelihood of each track at each diameter.
+    captures : tuple of LinkedCapture
+        Where the tracks come from.
+    min_track : int
+        Fewest positions of a track in the table.
+    threshold_light : float
+        Light (as ``light`` in the table) of the dimmest spots that are still detected; NaN without an image.
+    """
+
+    COLUMNS: ClassVar[dict[str, str]] = {
+        "capture": "int64",
+        "particle": "int64",
+        "first_frame": "int64",
+        "n_positions": "int64",
+        "diffusion_um2_s": "float64",
+        "diffusion_low_um2_s": "float64",
+        "diffusion_high_um2_s": "float64",
+        "diameter_nm": "float64",
+        "localisation_error_nm": "float64",
+        "cve_um2_s": "float64",
+        "mass": "float64",
+        "light": "float64",
+        "x": "float64",
+        "y": "float64",
+    }
+
+    table: pd.DataFrame
+    diameters_nm: Floats = field(default_factory=lambda: np.empty(0))
+    log_likelihood: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    captures: tuple[LinkedCapture, ...] = ()
+    min_track: int = DEFAULT_MIN_TRACK
+    threshold_light: float = math.nan
+
+    @classmethod
+    def empty_table(cls) -> pd.DataFrame:
+        """Return a table with every column and no row."""
+        return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in cls.COLUMNS.items()})
+
+
+def estimate_diffusion(
+    tracks: Tracks | pd.DataFrame,
+    settings: Settings | None = None,
+    *,
+    acquisition: Acquisition | None = None,
+) -> Diffusion:
+    """Estimate the diffusion coefficient of every track by exact maximum likelihood.
+
+    Motion blur, the localisation error of each position, the field's edges and the linker's search range are
+    part of the likelihood (:func:`nta.kernels.track_log_likelihood`).
+
+    Parameters
+    ----------
+    tracks : Tracks or DataFrame
+        From :func:`nta.link`, or a table with trackpy's columns made elsewhere (drift taken out). A table without
+        ``sigma_px`` gets one localisation error for all, found by maximum likelihood.
+    settings : Settings, optional
+        What was asked for: ``min_track``; for a DataFrame also how the video was taken.
+    acquisition : Acquisition, optional
+        How a DataFrame's video was taken; from the settings and the preset when not given.
+
+    Returns
+    -------
+    Diffusion
+        One row for each track of ``min_track`` positions or more.
+    """
+    settings = Settings() if settings is None else settings
+    load_kernels()
+    if isinstance(tracks, pd.DataFrame):
+        tracks = as_tracks(tracks, resolve(settings)[0] if acquisition is None else acquisition)
+    min_track = DEFAULT_MIN_TRACK if settings.min_track is None else settings.min_track
+    flats = list(tracks.flat(min_track))
+    diameters_nm = _diameter_grid(flats, settings)
+    tables, likelihoods = [], []
+    for number, (capture, flat) in enumerate(flats):
+        if not len(flat.particles):
+            continue
+        flat, growth = _with_localisation_error(capture, flat, diameters_nm)
+        logl = _log_likelihood(capture, flat, diameters_nm, growth)
+        tables.append(_table(tracks.table, number, capture, flat, diameters_nm, logl))
+        likelihoods.append(logl)
+    table = pd.concat(tables, ignore_index=True) if tables else Diffusion.empty_table()
+    stacked = np.concatenate(likelihoods) if likelihoods else np.empty((0, diameters_nm.size))
+    return Diffusion(
+        table.astype(Diffusion.COLUMNS), diameters_nm, stacked, tracks.captures, min_track, _threshold_light(tracks.table)
+    )
+
+
+def _threshold_light(positions: pd.DataFrame) -> float:
+    """Return the median light of the dimmest twentieth of all spots: where detection ends."""
+    if "disc_mass" not in positions or positions.empty:
+        return math.nan
+    dimmest = positions["mass"] <= positions["mass"].quantile(_DIMMEST_SHARE)
+    return float(positions.loc[dimmest, "disc_mass"].median())
+
+
+def diffusion_m2_s(acquisition: Acquisition, diameters_nm: Floats) -> Floats:
+    """Return the Stokes-Einstein diffusion coefficients of diameters in this liquid, m²/s."""
+    # D d is one constant of the liquid, so the same kernel turns D into d and d into D.
+    product = stokes_einstein_diameter_m(1.0, acquisition.temperature_k, acquisition.viscosity_pa_s)
+    return product / (diameters_nm * 1e-9)
+
+
+def _diameter_grid(flats: list[tuple[LinkedCapture, FlatTracks]], settings: Settings) -> Floats:
+    """Return diameters from 20 to 700 nm, wider where the tracks or the settings ask for it."""
+    smallest, largest = _SMALLEST_NM, _LARGEST_NM
+    if settings.size_range_nm is not None:
+        smallest = min(smallest, settings.size_range_nm[0] / 1.5)
+        largest = max(largest, 1.2 * (settings.size_range_nm[1] or 0.0))
+    for capture, flat in flats:
+        largest = max(largest, 4.0 * _crude_diameter_nm(capture, flat))
+    largest = min(largest, 50_000.0)
+    n_points = min(_MAX_POINTS, round(_POINTS_PER_E * math.log(largest / smallest)) + 1)
+    return np.geomspace(smallest, largest, n_points)
+
+
+def _crude_diameter_nm(capture: LinkedCapture, flat: FlatTracks) -> float:
+    """Return the median diameter from first to last position of long tracks; only its order of magnitude counts."""
+    long = np.diff(flat.offsets) >= 10
+    if long.sum() < 20:
+        return 0.0
+    first, last = flat.offsets[:-1][long], flat.offsets[1:][long] - 1
+    lag_s = (flat.frames[last] - flat.frames[first]) * capture.acquisition.frame_time_s
+    d_x = flat.x_m[last] - flat.x_m[first] - (flat.drift_x_m[flat.frames[last]] - flat.drift_x_m[flat.frames[first]])
+    d_y = flat.y_m[last] - flat.y_m[first] - (flat.drift_y_m[flat.frames[last]] - flat.drift_y_m[flat.frames[first]])
+    # r² is exponential with mean 4 D t, whose median is ln 2 of the mean.
+    diffusion = float(np.median((d_x**2 + d_y**2) / (4.0 * lag_s))) / math.log(2.0)
+    acquisition = capture.acquisition
+    smallest_diffusion = 1e-18  # m²/s: a metre-sized particle; stuck dirt must not divide by 0
+    return 1e9 * stokes_einstein_diameter_m(
+        max(diffusion, smallest_diffusion), acquisition.temperature_k, acquisition.viscosity_pa_s
+    )
+
+
+def _log_likelihood(capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats, growth_s_m2: float) -> Floats:
+    acquisition = capture.acquisition
+    metres = acquisition.mpp * 1e-6
+    return track_log_likelihood(
+        flat.offsets,
+        flat.frames,
+        flat.x_m,
+        flat.y_m,
+        flat.sigma_m,
+        flat.drift_x_m,
+        flat.drift_y_m,
+        diffusion_m2_s(acquisition, diameters_nm),
+        acquisition.frame_time_s,
+        acquisition.blur_coefficient,
+        growth_s_m2,
+        capture.field_px[2] * metres,
+        capture.field_px[3] * metres,
+        capture.search_range_px * metres,
+    )
+
+
+def _with_localisation_error(
+    capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats
+) -> tuple[FlatTracks, float]:
+    """Return the tracks with localisation errors that fit their motion, and the errors' growth with D (s/m²).
+
+    The error that camera noise gives a position is known from the image; what haze, close neighbours and the
+    light's own fluctuation add is not. All steps together tell the mean square of both, R <u²> + (2 R - 1) <u u'>
+    (Vestergaard 2014, eq. 16), whatever the shape of their tails: what exceeds the known part is added to every
+    position. Without an image one error for all is fitted; blur spreads the photons, so that error grows with the
+    particle's speed, sigma² (1 + D t_E/s_0²) (METHODS, section 3).
+    """
+    if not np.any(flat.sigma_m > 0):
+        return _with_fitted_error(capture, flat, diameters_nm)
+    known = float(np.mean(flat.sigma_m**2))
+    excess = max(_mean_square_error_m2(capture, flat) - known, _SMALLEST_EXCESS_M**2)
+    return flat._replace(sigma_m=np.sqrt(flat.sigma_m**2 + min(excess, _LARGEST_EXCESS_M**2))), 0.0
+
+
+def _covariances(capture: LinkedCapture, flat: FlatTracks) -> Floats:
+    return covariance_estimates(
+        flat.offsets,
+        flat.frames,
+        flat.x_m,
+        flat.y_m,
+        flat.drift_x_m,
+        flat.drift_y_m,
+        capture.acquisition.frame_time_s,
+        capture.acquisition.blur_coefficient,
+    )
+
+
+def _mean_square_error_m2(capture: LinkedCapture, flat: FlatTracks) -> float:
+    """Return the mean square localisation error per axis over all tracks, each weighted by its steps; 0 if unknown."""
+    cve = _covariances(capture, flat)
+    usable = np.isfinite(cve[:, 1])
+    if not usable.any():
+        return 0.0
+    return float(np.average(cve[usable, 1], weights=cve[usable, 2]))
+
+
+def _with_fitted_error(
+    capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats
+) -> tuple[FlatTracks, float]:
+    """Return the tracks with the one error at which they, sizes spread as a lognormal, are most likely."""
+    growth = capture.acquisition.exposure_s / (_SPOT_SD_UM * 1e-6) ** 2
+    trial = _every_kth_track(flat, _MAX_TRIAL_TRACKS)
+    coarse = diameters_nm[::3]
+
+    def score(sigma_m: float) -> float:
+        flat_error = trial._replace(sigma_m=np.full(len(trial.frames), sigma_m))
+        return lognormal_log_likelihood(_log_likelihood(capture, flat_error, coarse, growth), np.log(coarse))
+
+    best = max(_CANDIDATE_ERRORS_M, key=score)
+    return flat._replace(sigma_m=np.full(len(flat.frames), best)), growth
+
+
+def _every_kth_track(flat: FlatTracks, n_tracks: int) -> FlatTracks:
+    """Return at most ``n_tracks`` tracks, evenly chosen."""
+    chosen = np.arange(0, len(flat.particles), max(1, math.ceil(len(flat.particles) / n_tracks)))
+    lengths = np.diff(flat.offsets)[chosen]
+    rows = np.concatenate([np.arange(flat.offsets[i], flat.offsets[i + 1]) for i in chosen])
+    return flat._replace(
+        particles=flat.particles[chosen],
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        frames=flat.frames[rows],
+        x_m=flat.x_m[rows],
+        y_m=flat.y_m[rows],
+        sigma_m=flat.sigma_m[rows],
+    )
+
+
+def _table(
+    positions: pd.DataFrame,
+    number: int,
+    capture: LinkedCapture,
+    flat: FlatTracks,
+    diameters_nm: Floats,
+    logl: Floats,
+) -> pd.DataFrame:
+    acquisition = capture.acquisition
+    best, low, high = _profile(np.log(diameters_nm), logl)
+    constant = diffusion_m2_s(acquisition, np.array([1.0]))[0] * 1e12  # D d in µm²/s nm
+    cve = _covariances(capture, flat)
+    lengths = np.diff(flat.offsets)
+    mine = positions[positions["capture"] == number]
+    known = [name for name in ("x", "y", "mass", "disc_mass") if name in mine]
+    means = mine.groupby("particle")[known].mean().loc[flat.particles]
+    return pd.DataFrame(
+        {
+            "capture": number,
+            "particle": flat.particles,
+            "first_frame": flat.frames[flat.offsets[:-1]],
+            "n_positions": lengths,
+            "diffusion_um2_s": constant / np.exp(best),
+            "diffusion_low_um2_s": constant / np.exp(high),
+            "diffusion_high_um2_s": constant / np.exp(low),
+            "diameter_nm": np.exp(best),
+            "localisation_error_nm": np.sqrt(np.add.reduceat(flat.sigma_m**2, flat.offsets[:-1]) / lengths) * 1e9,
+            "cve_um2_s": cve[:, 0] * 1e12,
+            "mass": means["mass"].to_numpy() if "mass" in means else math.nan,
+            "light": means["disc_mass"].to_numpy() if "disc_mass" in means else math.nan,
+            "x": means["x"].to_numpy(),
+            "y": means["y"].to_numpy(),
+        }
+    )
+
+
+def _profile(log_diameter: Floats, logl: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the maximum of each row (by a parabola) and where it has fallen by 1.92 to either side (NaN: nowhere)."""
+    rows = np.arange(len(logl))
+    peak = np.clip(np.argmax(logl, axis=1), 1, log_diameter.size - 2)
+    left, middle, right = (logl[rows, peak + shift] for shift in (-1, 0, 1))
+    curvature = left - 2.0 * middle + right
+    shift = np.divide(left - right, 2.0 * curvature, out=np.zeros(len(logl)), where=curvature < 0)
+    shift = np.clip(shift, -1.0, 1.0)
+    step = log_diameter[1] - log_diameter[0]
+    best = log_diameter[peak] + shift * step
+    top = middle - 0.25 * (left - right) * shift
+    fallen = logl < (np.maximum(top, logl.max(axis=1)) - _HALF_CHI2_95)[:, None]
+    threshold = np.maximum(top, logl.max(axis=1)) - _HALF_CHI2_95
+    return best, _crossing(log_diameter, logl, fallen, peak, threshold, -1), _crossing(
+        log_diameter, logl, fallen, peak, threshold, 1
+    )
+
+
+def _crossing(
+    log_diameter: Floats, logl: Floats, fallen: NDArray[np.bool_], peak: NDArray[np.int64], threshold: Floats, side: int
+) -> Floats:
+    """Return where each row first falls below its threshold on one side of its peak, by linear interpolation."""
+    size = log_diameter.size
+    index = np.arange(size)[None, :]
+    beyond = fallen & ((index - peak[:, None]) * side > 0)
+    found = beyond.any(axis=1)
+    first = np.argmax(beyond, axis=1) if side > 0 else size - 1 - np.argmax(beyond[:, ::-1], axis=1)
+    first = np.where(found, first, peak + side)
+    rows = np.arange(len(logl))
+    outer, inner = logl[rows, first], logl[rows, first - side]
+    share = np.divide(threshold - inner, outer - inner, out=np.ones(len(logl)), where=outer != inner)
+    where = log_diameter[first - side] + share * (log_diameter[first] - log_diameter[first - side])
+    return np.where(found, where, np.nan)

@@ -1,0 +1,280 @@
+"""The formulas, one kernel each: SI units in, SI units out, flat arrays with track offsets.
+
+Tracks are stored one after the other: track ``i`` is ``[offsets[i], offsets[i + 1])`` of the position arrays.
+Every kernel has a slow, obvious twin in ``tests/naive.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nta.compilation import kernel
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+BOLTZMANN_J_K: Final = 1.380649e-23
+"""Boltzmann constant, J/K (exact, SI 2019)."""
+
+
+@kernel("f8(f8, f8, f8)")
+def stokes_einstein_diffusion_m2_s(diameter_m: float, temperature_k: float, viscosity_pa_s: float) -> float:
+    """Return D = kB T / (3 pi eta d) in m²/s (Einstein 1905, Sutherland 1905)."""
+    return BOLTZMANN_J_K * temperature_k / (3.0 * math.pi * viscosity_pa_s * diameter_m)
+
+
+@kernel("f8(f8, f8, f8)")
+def stokes_einstein_diameter_m(diffusion_m2_s: float, temperature_k: float, viscosity_pa_s: float) -> float:
+    """Return the hydrodynamic diameter d = kB T / (3 pi eta D) in m."""
+    return BOLTZMANN_J_K * temperature_k / (3.0 * math.pi * viscosity_pa_s * diffusion_m2_s)
+
+
+@kernel("f8(f8, f8, f8, f8)")
+def _log_probability_inside(position_m: float, drift_m: float, length_m: float, sd_m: float) -> float:
+    """Return ln[Phi((L - x - v)/s) - Phi((-x - v)/s)]: that the next position lies in [0, L]."""
+    scale = 1.0 / (sd_m * math.sqrt(2.0))
+    after = length_m - position_m - drift_m
+    before = -position_m - drift_m
+    inside = 0.5 * (math.erf(after * scale) - math.erf(before * scale))
+    return math.log(max(inside, 1e-12))
+
+
+@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8, f8, f8, f8, f8, f8)")
+def track_log_likelihood(
+    offsets: Integers,
+    frames: Integers,
+    x_m: Floats,
+    y_m: Floats,
+    sigma_m: Floats,
+    drift_x_m: Floats,
+    drift_y_m: Floats,
+    diffusion_m2_s: Floats,
+    frame_time_s: float,
+    blur_coefficient: float,
+    noise_growth_s_m2: float,
+    width_m: float,
+    height_m: float,
+    search_range_m: float,
+) -> Floats:
+    """Return the exact log-likelihood of every track at every diffusion coefficient.
+
+    Displacements u_n between successive positions (drift removed) have, per axis, the covariance
+    C_nn = 2 D tau (g_n - 2 R) + s_n² + s_{n+1}² and C_{n,n+1} = 2 R D tau - s_{n+1}² (Berglund 2010,
+    PRE 82, 011917, eqs. 5-6; gaps g_n as in Relich 2016). The tridiagonal matrix is decomposed as L D L':
+    ln L = -sum [ln p_n + |e_n|²/(2 p_n)], both axes sharing p_n.
+
+    Two conditions of having been observed at all divide the likelihood of each step: the next position lay
+    inside the field (only within 4 sd of an edge), and inside the search range of the linker.
+
+    Parameters
+    ----------
+    offsets : (n_tracks + 1,) int64
+        Track ``i`` holds the positions ``offsets[i]`` to ``offsets[i + 1]``.
+    frames : (n_positions,) int64
+        Frame number of every position, ascending within a track.
+    x_m, y_m : (n_positions,) float64
+        Positions in the field, m; the field is [0, width] x [0, height].
+    sigma_m : (n_positions,) float64
+        Localisation error of each position, m, for a particle that does not move.
+    drift_x_m, drift_y_m : (n_frames,) float64
+        Cumulative common drift at each frame number, m.
+    diffusion_m2_s : (n_sizes,) float64
+        Diffusion coefficients, m²/s.
+    frame_time_s : float
+        Time between frames tau, s.
+    blur_coefficient : float
+        R = exposure/(6 tau).
+    noise_growth_s_m2 : float
+        k in sigma²(D) = sigma² (1 + k D): exposure / (PSF sd)², s/m²; 0 where sigma is known as it is.
+    width_m, height_m : float
+        Size of the field, m; infinite where it is not known.
+    search_range_m : float
+        Largest step the linker could have made, m; infinite where it is not known.
+
+    Returns
+    -------
+    (n_tracks, n_sizes) float64
+        Natural log-likelihood up to a constant that does not depend on the size.
+    """
+    n_tracks = offsets.size - 1
+    n_sizes = diffusion_m2_s.size
+    result = np.zeros((n_tracks, n_sizes))
+    tau = frame_time_s
+    for track in range(n_tracks):
+        start, stop = offsets[track], offsets[track + 1]
+        for size in range(n_sizes):
+            diffusion = diffusion_m2_s[size]
+            growth = 1.0 + noise_growth_s_m2 * diffusion
+            variance = 2.0 * diffusion * tau
+            total = 0.0
+            pivot = 1.0
+            error_x = 0.0
+            error_y = 0.0
+            for n in range(start, stop - 1):
+                here, there = frames[n], frames[n + 1]
+                gap = float(there - here)
+                flow_x = drift_x_m[there] - drift_x_m[here]
+                flow_y = drift_y_m[there] - drift_y_m[here]
+                noise_here = sigma_m[n] * sigma_m[n] * growth
+                noise_there = sigma_m[n + 1] * sigma_m[n + 1] * growth
+                diagonal = variance * (gap - 2.0 * blur_coefficient) + noise_here + noise_there
+                u_x = x_m[n + 1] - x_m[n] - flow_x
+                u_y = y_m[n + 1] - y_m[n] - flow_y
+                if n == start:
+                    pivot, error_x, error_y = diagonal, u_x, u_y
+                else:
+                    off_diagonal = variance * blur_coefficient - noise_here
+                    ratio = off_diagonal / pivot
+                    pivot = diagonal - ratio * off_diagonal
+                    error_x = u_x - ratio * error_x
+                    error_y = u_y - ratio * error_y
+                total -= math.log(pivot) + (error_x * error_x + error_y * error_y) / (2.0 * pivot)
+                step_sd = math.sqrt(diagonal)
+                reach = 4.0 * step_sd
+                if width_m < np.inf and (x_m[n] + flow_x < reach or width_m - x_m[n] - flow_x < reach):
+                    total -= _log_probability_inside(x_m[n], flow_x, width_m, step_sd)
+                if height_m < np.inf and (y_m[n] + flow_y < reach or height_m - y_m[n] - flow_y < reach):
+                    total -= _log_probability_inside(y_m[n], flow_y, height_m, step_sd)
+                if search_range_m < 8.0 * step_sd:
+                    missed = math.exp(-search_range_m * search_range_m / (2.0 * diagonal))
+                    total -= math.log1p(-missed)
+            result[track, size] = total
+    return result
+
+
+@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8, f8)")
+def covariance_estimates(
+    offsets: Integers,
+    frames: Integers,
+    x_m: Floats,
+    y_m: Floats,
+    drift_x_m: Floats,
+    drift_y_m: Floats,
+    frame_time_s: float,
+    blur_coefficient: float,
+) -> Floats:
+    """Return the covariance estimates of every track: D, squared localisation error, step count.
+
+    D = <u_n²>/(2 tau) + <u_n u_{n+1}>/tau and sigma² = R <u_n²> + (2 R - 1) <u_n u_{n+1}>, averaged over both
+    axes (Vestergaard, Blainey & Flyvbjerg 2014, PRE 89, 022726, eqs. 14, 16). Only steps over exactly one frame count.
+
+    Parameters
+    ----------
+    offsets, frames, x_m, y_m, drift_x_m, drift_y_m, frame_time_s, blur_coefficient
+        As in :func:`track_log_likelihood`.
+
+    Returns
+    -------
+    (n_tracks, 3) float64
+        Columns D in m²/s, sigma² in m², number of steps; NaN where a track has no two steps in a row.
+    """
+    n_tracks = offsets.size - 1
+    result = np.full((n_tracks, 3), np.nan)
+    for track in range(n_tracks):
+        square = 0.0
+        product = 0.0
+        n_steps = 0
+        n_products = 0
+        last_x = 0.0
+        last_y = 0.0
+        last_was_step = False
+        for n in range(offsets[track], offsets[track + 1] - 1):
+            here, there = frames[n], frames[n + 1]
+            if there - here != 1:
+                last_was_step = False
+                continue
+            u_x = x_m[n + 1] - x_m[n] - (drift_x_m[there] - drift_x_m[here])
+            u_y = y_m[n + 1] - y_m[n] - (drift_y_m[there] - drift_y_m[here])
+            square += u_x * u_x + u_y * u_y
+            n_steps += 1
+            if last_was_step:
+                product += u_x * last_x + u_y * last_y
+                n_products += 1
+            last_x, last_y, last_was_step = u_x, u_y, True
+        result[track, 2] = n_steps
+        if n_products > 0:
+            mean_square = square / (2.0 * n_steps)
+            mean_product = product / (2.0 * n_products)
+            result[track, 0] = mean_square / (2.0 * frame_time_s) + mean_product / frame_time_s
+            result[track, 1] = blur_coefficient * mean_square + (2.0 * blur_coefficient - 1.0) * mean_product
+    return result
+
+
+@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8)")
+def displacement_moments(
+    offsets: Integers,
+    frames: Integers,
+    x_m: Floats,
+    y_m: Floats,
+    drift_x_m: Floats,
+    drift_y_m: Floats,
+    max_lag: int,
+) -> Floats:
+    """Return, for every lag in frames, the summed squared displacement in the plane and the number of pairs.
+
+    Returns
+    -------
+    (max_lag + 1, 2) float64
+        Columns sum of (dx² + dy²) in m², and count; row = lag.
+    """
+    result = np.zeros((max_lag + 1, 2))
+    for track in range(offsets.size - 1):
+        stop = offsets[track + 1]
+        for n in range(offsets[track], stop):
+            for later in range(n + 1, stop):
+                lag = frames[later] - frames[n]
+                if lag > max_lag:
+                    break
+                d_x = x_m[later] - x_m[n] - (drift_x_m[frames[later]] - drift_x_m[frames[n]])
+                d_y = y_m[later] - y_m[n] - (drift_y_m[frames[later]] - drift_y_m[frames[n]])
+                result[lag, 0] += d_x * d_x + d_y * d_y
+                result[lag, 1] += 1.0
+    return result
+
+
+@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8)")
+def step_products(
+    offsets: Integers,
+    frames: Integers,
+    x_m: Floats,
+    y_m: Floats,
+    drift_x_m: Floats,
+    drift_y_m: Floats,
+    distance: int,
+) -> Floats:
+    """Return, for every track, the correlation of its one-frame steps ``distance`` steps apart.
+
+    Each track gives sum_n u_n·u_{n+k} in units of its own mean |u|², so that fast particles do not speak for
+    all; the sum over the products is what differs from 0 when steps k apart correlate.
+
+    Returns
+    -------
+    (n_tracks, 2) float64
+        Columns normalised sum of products, and number of products; NaN and 0 for tracks that are too short or
+        have gaps.
+    """
+    n_tracks = offsets.size - 1
+    result = np.full((n_tracks, 2), np.nan)
+    result[:, 1] = 0.0
+    for track in range(n_tracks):
+        start, stop = offsets[track], offsets[track + 1]
+        n_steps = stop - start - 1
+        if n_steps <= distance or frames[stop - 1] - frames[start] != n_steps:
+            continue
+        steps = np.empty((n_steps, 2))
+        square = 0.0
+        for n in range(n_steps):
+            here, there = frames[start + n], frames[start + n + 1]
+            steps[n, 0] = x_m[start + n + 1] - x_m[start + n] - (drift_x_m[there] - drift_x_m[here])
+            steps[n, 1] = y_m[start + n + 1] - y_m[start + n] - (drift_y_m[there] - drift_y_m[here])
+            square += steps[n, 0] ** 2 + steps[n, 1] ** 2
+        total = 0.0
+        for n in range(n_steps - distance):
+            total += steps[n, 0] * steps[n + distance, 0] + steps[n, 1] * steps[n + distance, 1]
+        result[track, 0] = total / (square / n_steps)
+        result[track, 1] = n_steps - distance
+    return result

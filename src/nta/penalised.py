@@ -1,0 +1,226 @@
+"""Penalised maximum likelihood of a density, from the likelihood of every track at every size.
+
+The density's logarithm is a cubic spline in ln d; its third derivative is penalised, whose null space is every
+lognormal: with little data the answer is a lognormal, with more it takes whatever shape the tracks demand. How much
+smoothing the data deserve is read off the evidence (Laplace), not chosen. The anchor is Silmore et al. 2019
+(ACS Nano, 10.1021/acsnano.8b07215), who put a smoothness prior on the sizes of the same kind of tracks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline
+from scipy.linalg import cho_factor, cho_solve
+
+Floats = NDArray[np.float64]
+
+N_SPLINES: Final = 60
+SMOOTHNESS_GRID: Final[tuple[float, ...]] = tuple(10.0**power for power in range(2, -11, -1))
+"""Penalty weights tried, from stiff to loose: each start is the last solution."""
+
+_RIDGE: Final = 1e-8
+_MAX_STEPS: Final = 60
+_TOLERANCE: Final = 1e-6
+_EM_STEPS: Final = 30
+
+
+@dataclass(frozen=True)
+class DensityFit:
+    """A density over the logarithm of the diameter.
+
+    Parameters
+    ----------
+    coefficients : (n_splines,) float64
+        Spline coefficients of the log density.
+    share : (n_sizes,) float64
+        Probability of each grid size; sums to 1.
+    smoothness : float
+        Penalty weight lambda.
+    log_evidence : float
+        Laplace approximation, up to a constant that all lambda share.
+    """
+
+    coefficients: Floats
+    share: Floats
+    smoothness: float
+    log_evidence: float
+
+
+@cache
+def _basis(n_sizes: int) -> tuple[Floats, Floats]:
+    """Return the spline basis on an even grid (n_sizes, n_splines) and the penalty: the integral of (theta''')².
+
+    The unit of ln d is one knot spacing times the number of spacings per e; the caller scales the penalty.
+    """
+    knots = np.arange(-3.0, N_SPLINES + 1.0)
+    grid = np.linspace(0.0, N_SPLINES - 3.0, n_sizes)
+    basis = BSpline.design_matrix(np.minimum(grid, N_SPLINES - 3.0 - 1e-9), knots, 3).toarray()
+    third = np.diff(np.eye(N_SPLINES), 3, axis=0)
+    return basis, third.T @ third
+
+
+def spline_at(coefficients: Floats, log_diameter: Floats, grid: Floats) -> Floats:
+    """Return the spline at ``log_diameter`` for coefficients fitted on the even ``grid`` of log diameters."""
+    place = (log_diameter - grid[0]) / (grid[-1] - grid[0]) * (N_SPLINES - 3.0)
+    place = np.clip(place, 0.0, N_SPLINES - 3.0 - 1e-9)
+    values: Floats = BSpline(np.arange(-3.0, N_SPLINES + 1.0), coefficients, 3)(place)
+    return values
+
+
+class Problem:
+    """One set of tracks to be explained by a density.
+
+    Parameters
+    ----------
+    log_likelihood : (n_tracks, n_sizes) float64
+        Natural log-likelihood of each track at each grid size.
+    log_diameter : (n_sizes,) float64
+        Even grid of ln d.
+    """
+
+    def __init__(self, log_likelihood: Floats, log_diameter: Floats) -> None:
+        peak = log_likelihood.max(axis=1, keepdims=True)
+        self._likelihood = np.exp(log_likelihood - peak)
+        self._basis, penalty = _basis(log_diameter.size)
+        spacing = (log_diameter[-1] - log_diameter[0]) / (N_SPLINES - 3.0)
+        # int (theta''')² dln d = sum (third difference)² / spacing^6 x spacing.
+        self._penalty = penalty / spacing**5
+        self._log_diameter = log_diameter
+
+    def fit(self, weights: Floats) -> DensityFit:
+        """Return the fit whose smoothness the evidence prefers."""
+        best: DensityFit | None = None
+        coefficients = self._start(weights)
+        for smoothness in SMOOTHNESS_GRID:
+            fit = self.fit_with(weights, smoothness, coefficients)
+            coefficients = fit.coefficients
+            if best is None or fit.log_evidence > best.log_evidence:
+                best = fit
+            elif fit.log_evidence < best.log_evidence - 10.0:
+                break
+        if best is None:
+            raise AssertionError("the grid of smoothness is empty")
+        return best
+
+    def fit_with(self, weights: Floats, smoothness: float, start: Floats, *, evidence: bool = True) -> DensityFit:
+        """Return the fit at one smoothness, by damped Newton from ``start``."""
+        penalty = smoothness * self._penalty
+        coefficients = start
+        value, share = self._objective(coefficients, weights, penalty)
+        for _ in range(_MAX_STEPS):
+            step, slope = self._newton_step(coefficients, share, weights, penalty)
+            scale = 1.0
+            while True:
+                trial = coefficients + scale * step
+                new_value, new_share = self._objective(trial, weights, penalty)
+                if new_value >= value + 1e-4 * scale * slope or scale < 1e-6:
+                    break
+                scale *= 0.5
+            gain = new_value - value
+            if gain > 0:
+                coefficients, value, share = trial, new_value, new_share
+            if slope < _TOLERANCE * weights.sum():
+                break
+        log_evidence = self._log_evidence(share, weights, penalty, smoothness, value) if evidence else math.nan
+        return DensityFit(coefficients - coefficients.mean(), share, smoothness, log_evidence)
+
+    def posterior_mean(self, share: Floats) -> Floats:
+        """Return the posterior mean of ln d of every track under a density."""
+        mean: Floats = self._responsibilities(share) @ self._log_diameter
+        return mean
+
+    def _objective(self, coefficients: Floats, weights: Floats, penalty: Floats) -> tuple[float, Floats]:
+        theta = self._basis @ coefficients
+        share = np.exp(theta - theta.max())
+        share /= share.sum()
+        explained = self._likelihood @ share
+        value = float(weights @ np.log(np.maximum(explained, 1e-300)))
+        return value - 0.5 * float(coefficients @ penalty @ coefficients), share
+
+    def _responsibilities(self, share: Floats) -> Floats:
+        joint = self._likelihood * share
+        return joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
+
+    def _newton_step(
+        self, coefficients: Floats, share: Floats, weights: Floats, penalty: Floats
+    ) -> tuple[Floats, float]:
+        """Return the step and the slope of the objective along it.
+
+        The matrix is sum w (rho_i - pi)(rho_i - pi)' + lambda P: positive, and equal to the Hessian where it counts.
+        """
+        deviation = (self._responsibilities(share) - share) @ self._basis
+        gradient = weights @ deviation - penalty @ coefficients
+        matrix = (deviation * weights[:, None]).T @ deviation + penalty
+        matrix[np.diag_indices_from(matrix)] += _RIDGE * (1.0 + np.trace(matrix) / N_SPLINES)
+        step: Floats = cho_solve(cho_factor(matrix), gradient)
+        return step, float(gradient @ step)
+
+    def _log_evidence(
+        self, share: Floats, weights: Floats, penalty: Floats, smoothness: float, value: float
+    ) -> float:
+        """Return E = l_pen + (r/2) ln lambda - (1/2) ln det A, r = K - 3 (METHODS, section 4).
+
+        A is the Hessian of the penalised objective; the constant direction, which changes nothing, is given unit
+        curvature at every lambda alike.
+        """
+        rho = self._responsibilities(share)
+        n = weights.sum()
+        mean_rho = weights @ rho
+        projected = rho @ self._basis
+        hessian = (projected * weights[:, None]).T @ projected
+        hessian -= self._basis.T @ (mean_rho[:, None] * self._basis)
+        mean_basis = share @ self._basis
+        hessian += n * (self._basis.T @ (share[:, None] * self._basis) - np.outer(mean_basis, mean_basis))
+        constant = np.full((N_SPLINES, N_SPLINES), 1.0 / N_SPLINES)
+        eigenvalues = np.linalg.eigvalsh(hessian + penalty + constant)
+        log_det = float(np.sum(np.log(np.maximum(eigenvalues, 1e-6))))
+        return value + 0.5 * (N_SPLINES - 3) * math.log(smoothness) - 0.5 * log_det
+
+    def _start(self, weights: Floats) -> Floats:
+        """Return the coefficients of the lognormal that expectation-maximisation found."""
+        grid = self._log_diameter
+        mean, variance = _lognormal_moments(self._likelihood, grid, weights)
+        centres = grid[0] + (np.arange(N_SPLINES) - 1.0) * (grid[-1] - grid[0]) / (N_SPLINES - 3.0)
+        # A spline through a parabola: its coefficients are the parabola less a constant.
+        return -0.5 * (centres - mean) ** 2 / variance
+
+
+def lognormal_log_likelihood(log_likelihood: Floats, log_diameter: Floats) -> float:
+    """Return the log-likelihood of all tracks under the lognormal that explains them best.
+
+    Parameters
+    ----------
+    log_likelihood : (n_tracks, n_sizes) float64
+        Natural log-likelihood of each track at each size.
+    log_diameter : (n_sizes,) float64
+        Even grid of ln d.
+    """
+    peak = log_likelihood.max(axis=1, keepdims=True)
+    likelihood = np.exp(log_likelihood - peak)
+    mean, variance = _lognormal_moments(likelihood, log_diameter, np.ones(len(likelihood)))
+    share = np.exp(-0.5 * (log_diameter - mean) ** 2 / variance)
+    return float(np.sum(peak[:, 0] + np.log(np.maximum(likelihood @ (share / share.sum()), 1e-300))))
+
+
+def _lognormal_moments(likelihood: Floats, grid: Floats, weights: Floats) -> tuple[float, float]:
+    """Return mean and variance of ln d of the best lognormal, by 30 steps of expectation-maximisation."""
+    flat = likelihood / likelihood.sum(axis=1, keepdims=True)
+    mean, variance = _moments(weights @ flat / weights.sum(), grid)
+    for _ in range(_EM_STEPS):
+        share = np.exp(-0.5 * (grid - mean) ** 2 / variance)
+        joint = likelihood * (share / share.sum())
+        explained = np.maximum(joint.sum(axis=1), 1e-300)
+        mean, variance = _moments((weights / explained) @ joint / weights.sum(), grid)
+    return mean, variance
+
+
+def _moments(share: Floats, grid: Floats) -> tuple[float, float]:
+    mean = float(share @ grid)
+    # No narrower than the grid can show, or the first steps have nothing to hold on to.
+    return mean, max(float(share @ (grid - mean) ** 2), (2.0 * (grid[1] - grid[0])) ** 2)

@@ -1,0 +1,233 @@
+"""Daily yield: how many particles a day's liquid held, and how many there are in all.
+
+The particles of a sample are its stock concentration times the volume that it stands for. What is not known
+stays missing: a day without a number never counts as 0, and the sum says how many days it lacks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from nta.batch import Batch
+from nta.errors import UsageError
+from nta.estimate import Estimate
+from nta.measurement import Status
+
+MISSING: Final[dict[str, str]] = {
+    "no_measurement": "the measurement was rejected or failed; see its message, and measure again",
+    "no_concentration": "no concentration was measured; see the flags of the measurement",
+    "no_dilution": "the dilution is not stated; write it into the manifest (1 = undiluted)",
+    "no_volume": "the volume is not stated; write volume_ml into the manifest",
+}
+"""Why a sample has no number of particles, and what to do about it."""
+
+_Z95: Final = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """One sample with the volume that it stands for.
+
+    Parameters
+    ----------
+    day, sample : str
+        Labels of the day and the sample.
+    status : {"ok", "warn", "rejected", "failed"}
+        How the measurement ended.
+    stock : Estimate or None
+        Concentration of the undiluted liquid, particles/mL; ``None`` when the dilution is not known.
+    volume_ml : float or None
+        Volume, mL; ``None`` when not stated.
+    is_measured : bool
+        Whether there is a concentration in the measuring cell, so that only the dilution is lacking.
+    is_relative : bool
+        Whether the concentration rests on a nominal depth.
+    volume_relative_sd : float
+        Relative standard deviation of the volume; 0 takes the stated volume as exact.
+
+    Raises
+    ------
+    UsageError
+        If the volume is not positive or its standard deviation is negative.
+    """
+
+    day: str
+    sample: str
+    status: Status
+    stock: Estimate | None
+    volume_ml: float | None
+    is_measured: bool = True
+    is_relative: bool = False
+    volume_relative_sd: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.volume_ml is not None and not self.volume_ml > 0:
+            raise UsageError(
+                f"a volume of {self.volume_ml:g} mL is not positive; give None when it is not known"
+            )
+        if not self.volume_relative_sd >= 0:
+            raise UsageError(
+                f"a relative standard deviation of {self.volume_relative_sd:g} is below 0; 0.01 is 1 %"
+            )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The codes of :data:`MISSING` that hold; empty when the number of particles is known."""
+        codes: list[str] = []
+        if self.status in ("rejected", "failed"):
+            codes.append("no_measurement")
+        elif self.stock is None:
+            codes.append("no_dilution" if self.is_measured else "no_concentration")
+        elif self.stock.is_missing:
+            codes.append("no_concentration")
+        if self.volume_ml is None:
+            codes.append("no_volume")
+        return tuple(codes)
+
+    @property
+    def particles(self) -> Estimate:
+        """Particles in the volume: stock x volume; missing when :attr:`missing` is not empty."""
+        if self.missing or self.stock is None or self.volume_ml is None:
+            return Estimate.missing()
+        return times_volume(self.stock, self.volume_ml, self.volume_relative_sd)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Particles of one day: the sum of its samples, missing when one of them is."""
+
+    day: str
+    samples: tuple[str, ...]
+    particles: Estimate
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DailyYield:
+    """Particles of every sample and day, and their sum.
+
+    Parameters
+    ----------
+    harvests : tuple of Harvest
+        The samples behind it.
+    days : tuple of Day
+        In the order in which the days were first named.
+    total : Estimate
+        Sum of the days that have a number; missing when none has.
+    missing_days : tuple of str
+        Days that the sum lacks.
+    """
+
+    harvests: tuple[Harvest, ...]
+    days: tuple[Day, ...]
+    total: Estimate
+    missing_days: tuple[str, ...]
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether any number rests on a nominal depth: then only ratios between days hold."""
+        return any(harvest.is_relative for harvest in self.harvests)
+
+    @property
+    def message(self) -> str:
+        """One sentence: over how many days the sum goes, and how many it lacks."""
+        known = len(self.days) - len(self.missing_days)
+        if not self.missing_days:
+            return f"sum of {known} day{'s' if known != 1 else ''}, none missing"
+        names = ", ".join(self.missing_days)
+        if known == 0:
+            return f"no day has a number of particles (missing: {names})"
+        lacking = len(self.missing_days)
+        return f"sum of {known} of {len(self.days)} days; {lacking} missing and not counted: {names}"
+
+
+def times_volume(stock: Estimate, volume_ml: float, volume_relative_sd: float = 0.0) -> Estimate:
+    """Return the number of particles in a volume, with its 95 % interval.
+
+    Both factors are positive, so their errors add in quadrature on the logarithmic scale, side by side:
+    ln(high/value) = sqrt(ln(high_c/c)^2 + (1.96 sd_V/V)^2).
+
+    Parameters
+    ----------
+    stock : Estimate
+        Concentration, particles/mL.
+    volume_ml : float
+        Volume, mL.
+    volume_relative_sd : float
+        Relative standard deviation of the volume, such as 0.01 for 1 %.
+    """
+    scaled = stock.scaled(volume_ml)
+    if volume_relative_sd == 0 or not scaled.value > 0:
+        return scaled
+    volume_part = _Z95 * volume_relative_sd
+    low = 0.0
+    if scaled.low != 0:
+        low = scaled.value * math.exp(-math.hypot(math.log(scaled.value / scaled.low), volume_part))
+    high = scaled.value * math.exp(math.hypot(math.log(scaled.high / scaled.value), volume_part))
+    return Estimate(scaled.value, low, high, stock.n)
+
+
+def sum_of(estimates: Iterable[Estimate]) -> Estimate:
+    """Return the sum with an interval that holds however the errors hang together.
+
+    Pixel size, depth, temperature and dilution steps are common to all days, so their errors do not average
+    out, and one interval does not say which part of it is shared. The half-widths are therefore added, as if
+    all of it were (correlation 1): never too narrow; sqrt(n) times too wide for n equal, independent errors.
+    A missing term makes the sum missing; so does an empty sum.
+    """
+    terms = tuple(estimates)
+    if not terms:
+        return Estimate.missing()
+    return Estimate(
+        math.fsum(term.value for term in terms),
+        math.fsum(term.low for term in terms),
+        math.fsum(term.high for term in terms),
+    )
+
+
+def daily_yield(harvests: Iterable[Harvest]) -> DailyYield:
+    """Return particles per day and their sum.
+
+    Parameters
+    ----------
+    harvests : iterable of Harvest
+        Every sample stands for liquid of its own: two samples of one day are added, not averaged.
+    """
+    harvests = tuple(harvests)
+    days = tuple(
+        _day(day, [harvest for harvest in harvests if harvest.day == day])
+        for day in dict.fromkeys(harvest.day for harvest in harvests)
+    )
+    known = [day for day in days if not day.particles.is_missing]
+    return DailyYield(
+        harvests,
+        days,
+        sum_of(day.particles for day in known),
+        tuple(day.day for day in days if day.particles.is_missing),
+    )
+
+
+def _day(label: str, harvests: list[Harvest]) -> Day:
+    reasons = tuple(f"{harvest.sample}: {MISSING[code]}" for harvest in harvests for code in harvest.missing)
+    particles = Estimate.missing() if reasons else sum_of(harvest.particles for harvest in harvests)
+    return Day(label, tuple(harvest.sample for harvest in harvests), particles, reasons)
+
+
+def harvests_of(batch: Batch) -> tuple[Harvest, ...]:
+    """Return the samples of a batch as harvests, failures included."""
+    return tuple(
+        Harvest(
+            day=outcome.sample.day,
+            sample=outcome.sample.name,
+            status=outcome.status,
+            stock=outcome.concentration.stock,
+            volume_ml=outcome.sample.volume_ml,
+            is_measured=not outcome.concentration.measured.is_missing,
+            # A sample without a concentration says nothing about what the numbers rest on.
+            is_relative=outcome.concentration.is_relative and not outcome.concentration.measured.is_missing,
+        )
+        for outcome in batch.outcomes
+    )

@@ -1,0 +1,51 @@
+"""trackpy's own linking; the only door to it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import pandas as pd
+
+from nta.errors import RejectedError
+
+_ADAPTIVE_STEP: Final = 0.9
+_SMALLEST_SHARE: Final = 0.2
+
+
+def link_positions(positions: pd.DataFrame, search_range_px: float, memory: int) -> pd.Series[int]:
+    """Return the particle number of every row of ``positions`` (columns ``frame``, ``x``, ``y``).
+
+    Where particles stand so close that the joint assignment explodes, the range shrinks for that group alone
+    (trackpy's adaptive search).
+
+    Raises
+    ------
+    RejectedError
+        ``too_dense``, where even a fifth of the range leaves groups too large to solve.
+    """
+    import trackpy
+
+    logging.getLogger("trackpy").setLevel(logging.WARNING)
+    if positions.empty:
+        return pd.Series(dtype="int64")
+    try:
+        linked = trackpy.link(positions, search_range_px, memory=memory)
+    except trackpy.SubnetOversizeException:
+        try:
+            linked = trackpy.link(
+                positions,
+                search_range_px,
+                memory=memory,
+                adaptive_stop=_SMALLEST_SHARE * search_range_px,
+                adaptive_step=_ADAPTIVE_STEP,
+            )
+        except trackpy.SubnetOversizeException:
+            per_frame = len(positions) / positions["frame"].nunique()
+            raise RejectedError(
+                f"{per_frame:.0f} particles per frame stand too close to be followed: dilute the sample, or look for "
+                "larger particles only (--size-range)",
+                code="too_dense",
+            ) from None
+    numbers: pd.Series[int] = linked["particle"].reindex(positions.index).astype("int64")
+    return numbers
