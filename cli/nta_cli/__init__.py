@@ -1,0 +1,1 @@
+"""The `nta` command: parse, call the library, print. One file per command, options written once."""

@@ -31,8 +31,6 @@ _MAX_POINTS: Final = 400
 _HALF_CHI2_95: Final = 1.920729  # half of the 95 % quantile of chi-square with one degree of freedom
 
 _DIMMEST_SHARE: Final = 0.05
-_SMALLEST_EXCESS_M: Final = 3e-9
-_LARGEST_EXCESS_M: Final = 200e-9
 _CANDIDATE_ERRORS_M: Final = tuple(np.geomspace(2e-9, 200e-9, 21).tolist())
 _MAX_TRIAL_TRACKS: Final = 600
 
@@ -131,7 +129,9 @@ def estimate_diffusion(
     for number, (capture, flat) in enumerate(flats):
         if not len(flat.particles):
             continue
-        flat, growth = _with_localisation_error(capture, flat, diameters_nm)
+        growth = 0.0
+        if not np.any(flat.sigma_m > 0):
+            flat, growth = _with_fitted_error(capture, flat, diameters_nm)
         logl = _log_likelihood(capture, flat, diameters_nm, growth)
         tables.append(_table(tracks.table, number, capture, flat, diameters_nm, logl))
         likelihoods.append(logl)
@@ -209,24 +209,6 @@ def _log_likelihood(capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floa
     )
 
 
-def _with_localisation_error(
-    capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats
-) -> tuple[FlatTracks, float]:
-    """Return the tracks with localisation errors that fit their motion, and the errors' growth with D (s/m²).
-
-    The error that camera noise gives a position is known from the image; what haze, close neighbours and the
-    light's own fluctuation add is not. All steps together tell the mean square of both, R <u²> + (2 R - 1) <u u'>
-    (Vestergaard 2014, eq. 16), whatever the shape of their tails: what exceeds the known part is added to every
-    position. Without an image one error for all is fitted; blur spreads the photons, so that error grows with the
-    particle's speed, sigma² (1 + D t_E/s_0²) (METHODS, section 3).
-    """
-    if not np.any(flat.sigma_m > 0):
-        return _with_fitted_error(capture, flat, diameters_nm)
-    known = float(np.mean(flat.sigma_m**2))
-    excess = max(_mean_square_error_m2(capture, flat) - known, _SMALLEST_EXCESS_M**2)
-    return flat._replace(sigma_m=np.sqrt(flat.sigma_m**2 + min(excess, _LARGEST_EXCESS_M**2))), 0.0
-
-
 def _covariances(capture: LinkedCapture, flat: FlatTracks) -> Floats:
     return covariance_estimates(
         flat.offsets,
@@ -240,19 +222,14 @@ def _covariances(capture: LinkedCapture, flat: FlatTracks) -> Floats:
     )
 
 
-def _mean_square_error_m2(capture: LinkedCapture, flat: FlatTracks) -> float:
-    """Return the mean square localisation error per axis over all tracks, each weighted by its steps; 0 if unknown."""
-    cve = _covariances(capture, flat)
-    usable = np.isfinite(cve[:, 1])
-    if not usable.any():
-        return 0.0
-    return float(np.average(cve[usable, 1], weights=cve[usable, 2]))
-
-
 def _with_fitted_error(
     capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats
 ) -> tuple[FlatTracks, float]:
-    """Return the tracks with the one error at which they, sizes spread as a lognormal, are most likely."""
+    """Return tracks without an image with one localisation error for all, and the errors' growth with D (s/m²).
+
+    The error is that at which all tracks, sizes spread as a lognormal, are most likely. Blur spreads the photons,
+    so it grows with the particle's speed, sigma² (1 + D t_E/s_0²) (METHODS, section 3).
+    """
     growth = capture.acquisition.exposure_s / (_SPOT_SD_UM * 1e-6) ** 2
     trial = _every_kth_track(flat, _MAX_TRIAL_TRACKS)
     coarse = diameters_nm[::3]

@@ -15,7 +15,13 @@ from nta.detection.appearance import N_SAMPLE_FRAMES, Appearance, look
 from nta.detection.threshold import choose_min_mass
 from nta.detection.trackpy_engine import FEATURE_COLUMNS, locate, margin_px
 from nta.errors import RejectedError, SettingsError
-from nta.localisation import DISC_RADIUS_UM, MAX_SHIFT_PX, N_RECENTRES, soft_disc_centroids
+from nta.localisation import (
+    DISC_RADIUS_UM,
+    MAX_SHIFT_PX,
+    N_RECENTRES,
+    localisation_error_px,
+    soft_disc_centroids,
+)
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced, resolve
 from nta.video import Video
@@ -215,7 +221,8 @@ def _localised(
     y, x = np.ascontiguousarray(features[:, 0]), np.ascontiguousarray(features[:, 1])
     refined = soft_disc_centroids(signal, y, x, radius_px, N_RECENTRES, MAX_SHIFT_PX)
     mass = refined[:, 2]
-    sigma = np.minimum(appearance.noise_sd * refined[:, 3], radius_px)
+    disagreement = np.hypot(refined[:, 0] - y, refined[:, 1] - x)
+    sigma = np.minimum(localisation_error_px(appearance.noise_sd * refined[:, 3], disagreement), radius_px)
     return np.column_stack([features, refined[:, :2], sigma, mass, np.full(len(features), float(number))])
 
 
