@@ -29,6 +29,9 @@ N_DRAWS: Final = 200
 MIN_TRACKS: Final = 10
 """Fewer tracks say nothing about a distribution."""
 
+SMALLEST_NM: Final = 30.0
+"""Smaller particles leave the reach of the linker and the sheet; the distribution starts here unless told otherwise."""
+
 _BLOCK_S: Final = 2.0
 _MIN_BLOCKS: Final = 10
 _MIN_PEAK_PROMINENCE: Final = 0.05
@@ -199,9 +202,9 @@ def systematic_relative_sd(values: Mapping[str, Sourced]) -> float:
 
 def _output_grid(diameters_nm: Floats, settings: Settings) -> Floats:
     """Return whole nanometres inside the fitted grid and the range asked for."""
-    low, high = float(diameters_nm[0]), float(diameters_nm[-1])
+    low, high = max(float(diameters_nm[0]), SMALLEST_NM), float(diameters_nm[-1])
     if settings.size_range_nm is not None:
-        low = max(low, settings.size_range_nm[0])
+        low = settings.size_range_nm[0]
         high = min(high, settings.size_range_nm[1] or high)
     return np.arange(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1.0)
 
