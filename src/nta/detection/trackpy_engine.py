@@ -1,4 +1,10 @@
-"""trackpy's own feature finding, frame by frame; the only door to it."""
+"""trackpy's own feature finding, frame by frame; the only door to it.
+
+The steps are those of ``trackpy.locate`` with its defaults, made of trackpy's functions, with one change of order:
+spots below ``min_mass`` go *before* close ones are thinned out instead of after. A spot gives way only to a heavier
+one, so the result is the same; but an 8-bit frame has thousands of one-grey-level plateaus, whose pairs cost
+trackpy ten times as much as everything else.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +17,55 @@ from numpy.typing import NDArray
 
 FEATURE_COLUMNS: Final = ("y", "x", "mass", "size", "ecc", "signal", "raw_mass", "ep")
 
+# trackpy.locate's own defaults.
+_NOISE_SIZE: Final = 1
+_THRESHOLD: Final = 1
+_PERCENTILE: Final = 64
+_MAX_ITERATIONS: Final = 10
+
 
 def locate(
     frame: NDArray[np.uint8] | NDArray[np.uint16], diameter_px: int, min_mass: float, *, invert: bool
 ) -> NDArray[np.float64]:
     """Return trackpy's features of one frame, (n, 8) in the order of :data:`FEATURE_COLUMNS`.
 
-    ``trackpy.batch`` is not used: it breaks on empty frames and stalls where processes are spawned.
+    Equal to ``trackpy.locate(frame, diameter_px, minmass=min_mass, invert=invert)``, row by row.
     """
-    import trackpy
+    from trackpy.find import grey_dilation, where_close
+    from trackpy.preprocessing import bandpass, convert_to_int, invert_image
+    from trackpy.refine import refine_com
+    from trackpy.uncertainty import _static_error, measure_noise
 
+    raw = invert_image(frame) if invert else frame
+    separation = (diameter_px + 1,) * 2
+    radius = (diameter_px // 2,) * 2
+    filtered = bandpass(raw, (_NOISE_SIZE,) * 2, (diameter_px,) * 2, _THRESHOLD)
+    scale, image = convert_to_int(filtered, raw.dtype)
     with warnings.catch_warnings():
-        # An empty frame is a result here, not a mistake; trackpy warns of it, and of frames 3 or 4 px wide.
+        # A frame without spots is a result here, not a mistake.
         warnings.simplefilter("ignore", UserWarning)
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        # Its own error estimate (``ep``) divides by a mass that may be 0; nta does not use that column.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        features: pd.DataFrame = trackpy.locate(
-            frame, diameter_px, minmass=min_mass, invert=invert, engine="numba"
-        )
+        candidates = grey_dilation(image, separation, _PERCENTILE, (margin_px(diameter_px),) * 2, precise=False)
+    features: pd.DataFrame = refine_com(raw, image, radius, candidates, max_iterations=_MAX_ITERATIONS, engine="numba")
     if features.empty:
         return np.empty((0, len(FEATURE_COLUMNS)))
+    features = features[features["mass"] / scale > min_mass].reset_index(drop=True)
+    features = features.drop(where_close(features[["y", "x"]], separation, features["mass"]))
+    if features.empty:
+        return np.empty((0, len(FEATURE_COLUMNS)))
+    features[["mass", "signal"]] /= scale
+    black_level, noise = measure_noise(image, raw, radius)
+    light = features["raw_mass"].to_numpy() - _disc_area(diameter_px) * black_level
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # trackpy's own error estimate; nta does not use it, it is 3 to 15 times too small.
+        features["ep"] = _static_error(light, noise, radius, (_NOISE_SIZE,) * 2)
     return features[list(FEATURE_COLUMNS)].to_numpy(dtype=np.float64)
+
+
+def _disc_area(diameter_px: int) -> int:
+    from trackpy.masks import N_binary_mask
+
+    area: int = N_binary_mask((diameter_px // 2,) * 2, 2)
+    return area
 
 
 def margin_px(diameter_px: int) -> int:
