@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import numba
 
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 KERNEL_SOURCES: Final = ("kernels.py", "localisation.py", "simulation/rendering.py", "compilation.py")
 """Files that hold kernels, relative to the package: their text decides which cache folder is used."""
+
+_config: Any = numba.config  # its names are set at run time, where a type checker cannot see them
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -34,11 +36,13 @@ def cache_folder() -> Path | None:
     for source in KERNEL_SOURCES:
         if (package / source).is_file():
             digest.update((package / source).read_bytes())
-    root = os.environ.get("NTA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(root) / "nta" / f"kernels-{digest.hexdigest()[:16]}"
+    root = os.environ.get("NTA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     try:
+        # A user without a home (a container's bare number) makes Path.home raise RuntimeError.
+        parent = Path(root) if root else Path.home() / ".cache"
+        folder = parent / "nta" / f"kernels-{digest.hexdigest()[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):
         return None
     return folder if os.access(folder, os.W_OK) else None
 
@@ -51,13 +55,14 @@ def kernel(signature: str) -> Callable[[_F], _F]:
     folder = cache_folder()
 
     def decorate(function: _F) -> _F:
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = "" if folder is None else str(folder)
+        before = _config.CACHE_DIR
+        _config.CACHE_DIR = "" if folder is None else str(folder)
         try:
-            compiled: _F = numba.njit(signature, cache=folder is not None, nogil=True, error_model="numpy")(function)
+            compile_now = numba.njit(signature, cache=folder is not None, nogil=True, error_model="numpy")
+            compiled: Any = compile_now(function)
         finally:
-            numba.config.CACHE_DIR = before
-        return compiled
+            _config.CACHE_DIR = before
+        return cast("_F", compiled)
 
     return decorate
 
@@ -69,12 +74,18 @@ def is_compiled() -> bool:
 
 
 def load_kernels() -> None:
-    """Import every kernel that measuring needs, compiling what is not cached, and mark the cache as complete."""
+    """Import every kernel that measuring needs, compile what is not cached, and mark the cache as complete."""
     import nta.kernels
     import nta.localisation  # noqa: F401
 
     folder = cache_folder()
     if folder is None:
-        logger.warning("no folder for compiled kernels can be written: they are compiled anew in every run")
-        return
-    (folder / "complete").touch()
+        _say_that_nothing_is_kept()
+    elif not _config.DISABLE_JIT:
+        (folder / "complete").touch()
+
+
+@cache
+def _say_that_nothing_is_kept() -> None:
+    """Log it, once a process: every step of a measurement loads the kernels."""
+    logger.warning("no folder for compiled kernels can be written: they are compiled anew in every run")

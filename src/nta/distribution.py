@@ -15,11 +15,11 @@ from scipy.signal import find_peaks
 
 from nta.diffusion import Diffusion, diffusion_m2_s
 from nta.estimate import Estimate
-from nta.penalised import Problem, spline_at
+from nta.penalised import DensityFit, Problem, spline_at
 from nta.progress import Progress, silent
 from nta.sampling import share_in_tracks
 from nta.settings import Acquisition, Settings, Sourced
-from nta.visibility import relative_depth
+from nta.visibility import LightLaw, fit_light_law
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +34,10 @@ SMALLEST_NM: Final = 30.0
 
 _BLOCK_S: Final = 2.0
 _MIN_BLOCKS: Final = 10
+_LIGHT_ROUNDS: Final = 2
+TRACKS_PER_PARTICLE: Final = 2.0
+"""How often a video shows the same particle as a new track, in the mean."""
+
 _MIN_PEAK_PROMINENCE: Final = 0.05
 _MIN_PEAK_FRACTION: Final = 0.02
 _BAND: Final = (0.025, 0.975)
@@ -45,6 +49,7 @@ _TEMPERATURE_SD_K: Final = (0.3, 2.0)
 _VISCOSITY_RELATIVE_SD: Final = (0.005, 0.01)
 _EXPOSURE_SHARE_SD: Final = (0.0, 0.05)
 _SIZE_PER_KELVIN: Final = 0.026  # METHODS, section 1: d moves 2.6 % per kelvin at 25 °C
+
 
 @dataclass(frozen=True, slots=True)
 class Peak:
@@ -111,7 +116,9 @@ class SizeDistribution:
     @classmethod
     def missing(cls) -> Self:
         """Return the distribution of a sample in which nothing was sized: all columns, no row."""
-        return cls(pd.DataFrame({name: pd.Series(dtype=float) for name in cls.COLUMNS}), SizeStatistics.missing(), 0)
+        return cls(
+            pd.DataFrame({name: pd.Series(dtype=float) for name in cls.COLUMNS}), SizeStatistics.missing(), 0
+        )
 
 
 def size_distribution(
@@ -126,7 +133,8 @@ def size_distribution(
 
     Penalised maximum likelihood over all tracks (:mod:`nta.penalised`), each weighted by its length so that every
     position in view counts once, divided by the share of positions that tracks catch (:mod:`nta.sampling`) and by the
-    depth in which a size is seen (:mod:`nta.visibility`).
+    depth in which a size is seen; where the tracks carry light, size is fitted to motion and light together
+    (:mod:`nta.visibility`).
     Intervals come from a bootstrap over blocks of time: the same particle comes back, so tracks are not independent.
 
     Parameters
@@ -152,24 +160,24 @@ def size_distribution(
     if n_tracks < MIN_TRACKS:
         return SizeDistribution.missing()
     lengths = diffusion.table["n_positions"].to_numpy(np.float64)
-    weights = lengths * n_tracks / lengths.sum()
     log_grid = np.log(diffusion.diameters_nm)
-    problem = Problem(diffusion.log_likelihood, log_grid)
-    best = problem.fit(weights)
+    problem, best, weights, law = _fit(diffusion, lengths, log_grid)
     diameter_nm = _output_grid(diffusion.diameters_nm, settings)
-    depth = relative_depth(diffusion, problem.posterior_mean(best.share), diameter_nm)
-    seen = _seen_share(diffusion, diameter_nm) * _normalised(
-        depth, spline_at(best.coefficients, np.log(diameter_nm), log_grid), diameter_nm
-    )
-    density, seen_share = _density(spline_at(best.coefficients, np.log(diameter_nm), log_grid), diameter_nm, seen)
+    log_density = spline_at(best.coefficients, np.log(diameter_nm), log_grid)
+    seen = _seen_share(diffusion, diameter_nm) * _relative_depth(law, log_density, diameter_nm)
+    density, seen_share = _density(log_density, diameter_nm, seen)
     draws = []
     random = np.random.default_rng(settings.seed)
     blocks = _time_blocks(diffusion)
     for draw in range(n_draws):
         block_weights = random.poisson(1.0, blocks.max() + 1)[blocks]
         if (block_weights > 0).sum() >= MIN_TRACKS:
-            fit = problem.fit_with(weights * block_weights, best.smoothness, best.coefficients, evidence=False)
-            draws.append(_density(spline_at(fit.coefficients, np.log(diameter_nm), log_grid), diameter_nm, seen)[0])
+            fit = problem.fit_with(
+                weights * block_weights, best.smoothness, best.coefficients, evidence=False
+            )
+            draws.append(
+                _density(spline_at(fit.coefficients, np.log(diameter_nm), log_grid), diameter_nm, seen)[0]
+            )
         progress("intervals", draw + 1, n_draws)
     drawn = np.array(draws).reshape(-1, diameter_nm.size)
     return SizeDistribution(
@@ -223,10 +231,44 @@ def step_sd_um(acquisition: Acquisition, diameter_nm: Floats) -> Floats:
     return np.sqrt(2.0 * diffusion_m2_s(acquisition, diameter_nm) * acquisition.frame_time_s) * 1e6
 
 
-def _normalised(depth: Floats, log_density: Floats, diameter_nm: Floats) -> Floats:
+def _fit(
+    diffusion: Diffusion, lengths: Floats, log_grid: Floats
+) -> tuple[Problem, DensityFit, Floats, LightLaw | None]:
+    """Return the problem solved, its solution, the tracks' weights, and the law of the light where there is light.
+
+    Motion alone is fitted first; the law of the light that follows from it then sharpens the sizes, and a second
+    round settles both. A video shows the same particle several times (METHODS, section 4: resampling tracks is too
+    narrow by 1.4): its tracks count half, lest the smoothness follow single particles.
+    """
+    log_light, log_threshold = (
+        np.log(np.maximum(diffusion.table["light"].to_numpy(np.float64), 1.0)),
+        diffusion.threshold_light,
+    )
+    has_light = bool(np.all(np.isfinite(log_light))) and log_threshold > 0
+    weights = lengths * len(lengths) / lengths.sum() / (TRACKS_PER_PARTICLE if has_light else 1.0)
+    problem = Problem(diffusion.log_likelihood, log_grid)
+    best = problem.fit(weights)
+    law: LightLaw | None = None
+    for _ in range(_LIGHT_ROUNDS if has_light else 0):
+        law = fit_light_law(
+            log_light, problem.posterior(best.share), log_grid, weights, math.log(log_threshold)
+        )
+        if law is None:
+            break
+        problem = Problem(diffusion.log_likelihood + law.log_likelihood(log_light, log_grid), log_grid)
+        best = problem.fit(weights)
+    return problem, best, weights, law
+
+
+def _relative_depth(law: LightLaw | None, log_density: Floats, diameter_nm: Floats) -> Floats:
     """Return the depth relative to its mean over the tracks: the nominal depth is that of the sample as a whole."""
+    if law is None:
+        return np.ones_like(diameter_nm)
+    depth = law.relative_depth(diameter_nm)
     tracked = np.exp(log_density - log_density.max()) / diameter_nm
-    relative: Floats = depth / float(np.trapezoid(depth * tracked, diameter_nm) / np.trapezoid(tracked, diameter_nm))
+    relative: Floats = depth / float(
+        np.trapezoid(depth * tracked, diameter_nm) / np.trapezoid(tracked, diameter_nm)
+    )
     return relative
 
 
@@ -343,7 +385,11 @@ def _peaks(
     tops = find_peaks(padded, prominence=_MIN_PEAK_PROMINENCE * density.max())[0] - 1
     cumulative = cumulative_trapezoid(density, diameter_nm, initial=0.0)
     cumulative = cumulative / cumulative[-1]
-    valleys = [0, *(a + int(np.argmin(density[a:b])) for a, b in zip(tops[:-1], tops[1:], strict=True)), density.size - 1]
+    valleys = [
+        0,
+        *(a + int(np.argmin(density[a:b])) for a, b in zip(tops[:-1], tops[1:], strict=True)),
+        density.size - 1,
+    ]
     peaks = []
     for index, top in enumerate(tops):
         window = slice(valleys[index], valleys[index + 1] + 1)

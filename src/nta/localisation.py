@@ -82,10 +82,11 @@ def soft_disc_centroids(
                     weight = radius_px + 0.5 - distance
                     if weight <= 0.0:
                         continue
+                    level = float(signal[row, column])  # sums of single precision lose digits uncompiled
                     if weight < 1.0:
-                        rim += 0.5 * distance * signal[row, column]
+                        rim += 0.5 * distance * level
                     weight = min(weight, 1.0)
-                    value = weight * signal[row, column]
+                    value = weight * level
                     mass += value
                     moment_y += value * d_y
                     moment_x += value * d_x

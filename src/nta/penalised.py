@@ -25,6 +25,7 @@ SMOOTHNESS_GRID: Final[tuple[float, ...]] = tuple(10.0**power for power in range
 """Penalty weights tried, from stiff to loose: each start is the last solution."""
 
 _RIDGE: Final = 1e-8
+_ROUNDING: Final = 1e-12
 _MAX_STEPS: Final = 60
 _TOLERANCE: Final = 1e-6
 _EM_STEPS: Final = 30
@@ -108,7 +109,9 @@ class Problem:
             raise AssertionError("the grid of smoothness is empty")
         return best
 
-    def fit_with(self, weights: Floats, smoothness: float, start: Floats, *, evidence: bool = True) -> DensityFit:
+    def fit_with(
+        self, weights: Floats, smoothness: float, start: Floats, *, evidence: bool = True
+    ) -> DensityFit:
         """Return the fit at one smoothness, by damped Newton from ``start``."""
         penalty = smoothness * self._penalty
         coefficients = start
@@ -127,13 +130,14 @@ class Problem:
                 coefficients, value, share = trial, new_value, new_share
             if slope < _TOLERANCE * weights.sum():
                 break
-        log_evidence = self._log_evidence(share, weights, penalty, smoothness, value) if evidence else math.nan
+        log_evidence = (
+            self._log_evidence(share, weights, penalty, smoothness, value) if evidence else math.nan
+        )
         return DensityFit(coefficients - coefficients.mean(), share, smoothness, log_evidence)
 
-    def posterior_mean(self, share: Floats) -> Floats:
-        """Return the posterior mean of ln d of every track under a density."""
-        mean: Floats = self._responsibilities(share) @ self._log_diameter
-        return mean
+    def posterior(self, share: Floats) -> Floats:
+        """Return the probability of each size of each track under a density, (n_tracks, n_sizes)."""
+        return self._responsibilities(share)
 
     def _objective(self, coefficients: Floats, weights: Floats, penalty: Floats) -> tuple[float, Floats]:
         theta = self._basis @ coefficients
@@ -157,7 +161,8 @@ class Problem:
         deviation = (self._responsibilities(share) - share) @ self._basis
         gradient = weights @ deviation - penalty @ coefficients
         matrix = (deviation * weights[:, None]).T @ deviation + penalty
-        matrix[np.diag_indices_from(matrix)] += _RIDGE * (1.0 + np.trace(matrix) / N_SPLINES)
+        # Just above rounding: a ridge that grows with a stiff penalty would hold the lognormals, which cost nothing.
+        matrix[np.diag_indices_from(matrix)] += _RIDGE + _ROUNDING * np.trace(matrix) / N_SPLINES
         step: Floats = cho_solve(cho_factor(matrix), gradient)
         return step, float(gradient @ step)
 

@@ -1,72 +1,143 @@
-"""How deep in the sheet of light a particle is seen: bright ones deeper, so that more of them are counted.
+"""How much light a size scatters, and so how deep in the sheet it is seen: bright particles deeper and more often.
 
-The sheet's intensity falls off as a Gaussian of depth, and a particle is seen while its light exceeds the
-threshold: h = A sqrt(ln(m0/threshold)), m0 its light at the centre of the sheet (METHODS, section 5). The same factor
-corrects the size distribution and the concentration; it stands here once.
+The sheet's intensity falls off as a Gaussian of depth z, so a particle of light m0 at the centre shows
+ln m = ln m0 - (2 z/A)² at depth z and is seen while m exceeds the threshold: h = A sqrt(ln(m0/threshold)) (METHODS,
+section 5). Depths being equally probable, ln m has the density (1/2) [(ln m0 - ln m)(ln m0 - ln threshold)]^-1/2 below
+ln m0. Fitting that law to the tracks, each with all the sizes that its motion allows, tells m0(d); the same law then
+tells size from light where motion alone cannot. The factor h corrects the distribution and the concentration alike;
+it stands here once.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from nta.diffusion import Diffusion
-
 Floats = NDArray[np.float64]
 
-_BRIGHT_QUANTILE: Final = 0.95
-_MIN_TRACKS: Final = 20
-_MIN_LOG_RATIO: Final = 0.1
-_MAX_EXPONENT: Final = 6.0
+MAX_EXPONENT: Final = 6.0
 """Rayleigh: scattered light grows with the sixth power of the diameter, and with no higher one."""
 
+_SMEARS: Final = (0.15, 0.3, 0.6, 1.0)
+_STRAY_SHARE: Final = 0.1
+_MIN_LOG_RATIO: Final = 0.1
+_MIN_TRACKS: Final = 50
+_MAX_TRACKS: Final = 1500
+_SIZE_STEP: Final = 3
+_TABLE_STEP: Final = 0.02
+_TABLE_END: Final = 14.0
 
-def relative_depth(diffusion: Diffusion, posterior_log_d: Floats, diameter_nm: Floats) -> Floats:
-    """Return the depth in which each diameter is seen, up to a constant.
 
-    The brightest light of a size is a straight line in ln d, m0 = a d^b: the 95 % quantile of the light of tracks
-    (each counted by its positions), regressed on the posterior mean of ln d (regressing on the noisy estimate
-    itself would flatten the line).
+@dataclass(frozen=True, slots=True)
+class LightLaw:
+    """The light of a particle at the sheet's centre, a power of its diameter: ln m0 = intercept + exponent ln(d/d_ref).
 
     Parameters
     ----------
-    diffusion : Diffusion
-        The tracks, with their light and the light at which detection ends.
-    posterior_log_d : (n_tracks,) float64
-        Posterior mean of ln(d/nm) of every row of ``diffusion.table``.
-    diameter_nm : (n,) float64
-        Diameters asked for.
-
-    Returns
-    -------
-    (n,) float64
-        sqrt(ln(m0/threshold)); ones where the tracks carry no light (a table made elsewhere).
+    intercept : float
+        ln of the light (grey levels, disc mass) at the reference diameter.
+    exponent : float
+        Power of the diameter, 0 to 6.
+    log_reference : float
+        ln of the reference diameter in nm.
+    log_threshold : float
+        ln of the light at which detection ends.
+    smear : float
+        Standard deviation by which particles of one size and depth differ in ln m.
     """
-    light = diffusion.table["light"].to_numpy(np.float64)
-    usable = light > 0
-    if usable.sum() < _MIN_TRACKS or not diffusion.threshold_light > 0:
-        return np.ones_like(diameter_nm)
-    log_m0 = _bright_line(
-        posterior_log_d[usable],
-        np.log(light[usable]),
-        diffusion.table["n_positions"].to_numpy(np.float64)[usable],
-        np.log(diameter_nm),
+
+    intercept: float
+    exponent: float
+    log_reference: float
+    log_threshold: float
+    smear: float
+
+    def log_ratio(self, log_diameter: Floats) -> Floats:
+        """Return ln(m0/threshold) at ``log_diameter``, at least 0.1: what was seen at all was not invisible."""
+        log_m0 = self.intercept + self.exponent * (log_diameter - self.log_reference)
+        return np.maximum(log_m0 - self.log_threshold, _MIN_LOG_RATIO)
+
+    def relative_depth(self, diameter_nm: Floats) -> Floats:
+        """Return sqrt(ln(m0/threshold)), the depth in which each diameter is seen up to a constant."""
+        return np.sqrt(self.log_ratio(np.log(diameter_nm)))
+
+    def log_likelihood(self, log_light: Floats, log_diameter: Floats) -> Floats:
+        """Return the log density of the light of each track at each size, (n_tracks, n_sizes).
+
+        One track in ten may have light of any strength (merged spots, haze): brightness informs, motion decides.
+        """
+        ratio = self.log_ratio(log_diameter)
+        below = (ratio + self.log_threshold)[None, :] - np.maximum(log_light, self.log_threshold)[:, None]
+        grid, table = _smeared_abel(self.smear)
+        density = np.interp(below, grid, table, left=0.0, right=0.0) / (2.0 * np.sqrt(ratio))[None, :]
+        return np.log((1.0 - _STRAY_SHARE) * density + _STRAY_SHARE / float(np.ptp(log_light) + 1.0))
+
+
+def fit_light_law(
+    log_light: Floats, posterior: Floats, log_diameter: Floats, weights: Floats, log_threshold: float
+) -> LightLaw | None:
+    """Return the law under which the light of all tracks is most likely, or ``None`` with fewer than 50 tracks.
+
+    Parameters
+    ----------
+    log_light : (n_tracks,) float64
+        ln of each track's mean light.
+    posterior : (n_tracks, n_sizes) float64
+        Probability of each size of each track, from its motion.
+    log_diameter : (n_sizes,) float64
+        ln of the sizes in nm.
+    weights : (n_tracks,) float64
+        Positions of each track.
+    log_threshold : float
+        ln of the light at which detection ends.
+    """
+    if len(log_light) < _MIN_TRACKS or not math.isfinite(log_threshold):
+        return None
+    chosen = slice(None, None, max(1, math.ceil(len(log_light) / _MAX_TRACKS)))
+    light, weight = log_light[chosen], weights[chosen] / weights[chosen].sum()
+    n_bins = posterior.shape[1] // _SIZE_STEP
+    used = n_bins * _SIZE_STEP
+    coarse = posterior[chosen, :used].reshape(len(light), n_bins, _SIZE_STEP).sum(axis=2)
+    sizes = log_diameter[:used].reshape(n_bins, _SIZE_STEP).mean(axis=1)
+    reference = float(weight @ (coarse @ sizes))
+    start = float(np.quantile(light, 0.9))
+
+    def law(line: Floats, smear: float) -> LightLaw:
+        exponent = float(np.clip(line[1], 0.0, MAX_EXPONENT))
+        return LightLaw(float(line[0]), exponent, reference, log_threshold, smear)
+
+    def misfit(line: Floats, smear: float) -> float:
+        density = np.exp(law(line, smear).log_likelihood(light, sizes))
+        return -float(weight @ np.log(np.maximum(np.sum(coarse * density, axis=1), 1e-12)))
+
+    fits = [
+        (found.fun, law(found.x, smear))
+        for smear in _SMEARS
+        for found in [
+            minimize(
+                misfit,
+                [start, 2.0],
+                args=(smear,),
+                method="Nelder-Mead",
+                options={"xatol": 5e-3, "fatol": 1e-5},
+            )
+        ]
+    ]
+    return min(fits, key=lambda fit: fit[0])[1]
+
+
+@cache
+def _smeared_abel(smear: float) -> tuple[Floats, Floats]:
+    """Return the integral of v^-1/2 N(u - v; smear) over v > 0 on a grid of u; v = r² takes the pole away."""
+    grid = np.arange(-4.0 * smear, _TABLE_END, _TABLE_STEP)
+    r = np.arange(0.0, math.sqrt(_TABLE_END + 4.0 * smear), 0.1 * smear)
+    normal = np.exp(-0.5 * ((grid[:, None] - r[None, :] ** 2) / smear) ** 2) / (
+        smear * math.sqrt(2.0 * math.pi)
     )
-    return np.sqrt(np.maximum(log_m0 - np.log(diffusion.threshold_light), _MIN_LOG_RATIO))
-
-
-def _bright_line(log_d: Floats, log_light: Floats, weights: Floats, where: Floats) -> Floats:
-    """Return the weighted 95 % quantile of ``log_light`` as a line in ``log_d``, evaluated at ``where``, slope 0 to 6."""
-    centre = float(np.average(log_d, weights=weights))
-
-    def loss(line: Floats) -> float:
-        residual = log_light - line[0] - np.clip(line[1], 0.0, _MAX_EXPONENT) * (log_d - centre)
-        pinball = np.where(residual > 0, _BRIGHT_QUANTILE, _BRIGHT_QUANTILE - 1.0) * residual
-        return float(np.average(pinball, weights=weights))
-
-    start = np.array([np.quantile(log_light, _BRIGHT_QUANTILE), 1.0])
-    line = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-9}).x
-    return line[0] + float(np.clip(line[1], 0.0, _MAX_EXPONENT)) * (where - centre)
+    return grid, 2.0 * np.trapezoid(normal, r, axis=1)

@@ -139,6 +139,8 @@ def detect(
     min_mass = (
         choose_min_mass(appearance, diameter_px, samples.dtype) if settings.min_mass is None else settings.min_mass
     )
+    # A least brightness in trackpy's own units is one for the pixels as they are.
+    gain = appearance.detector_gain if settings.min_mass is None else 1
     for name, value in (
         ("diameter_px", diameter_px),
         ("min_mass", round(min_mass, 3)),
@@ -147,7 +149,9 @@ def detect(
         stated = getattr(settings, name) is not None
         values[name] = Sourced(value, settings.origin(name) if stated else "video")
     del samples
-    rows, n_frames = _search(video, window, (start, stop), appearance, diameter_px, min_mass, acquisition.mpp, progress)
+    rows, n_frames = _search(
+        video, window, (start, stop), appearance, diameter_px, min_mass, gain, acquisition.mpp, progress
+    )
     table, ledger = _table(rows, (left, top), settings)
     return Detections(
         table=table,
@@ -192,6 +196,7 @@ def _search(
     appearance: Appearance,
     diameter_px: int,
     min_mass: float,
+    gain: int,
     mpp: float,
     progress: Progress,
 ) -> tuple[NDArray[np.float64], int]:
@@ -204,7 +209,7 @@ def _search(
     n_frames = 0
     for number, raw in video.numbered_frames(start, stop):
         frame = np.ascontiguousarray(raw[window])
-        features = locate(frame, diameter_px, min_mass, invert=appearance.inverted)
+        features = locate(frame, diameter_px, min_mass, invert=appearance.inverted, gain=gain)
         n_frames += 1
         if len(features):
             found.append(_localised(features, frame, appearance, radius_px, number))

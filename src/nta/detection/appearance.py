@@ -27,6 +27,7 @@ _NOISE_SMOOTHING_PX: Final = 32.0
 _DEFAULT_SPOT_SD_PX: Final = 1.35
 _MAX_LAG_PX: Final = 8
 _INVERTED_SKEWNESS: Final = -0.5
+_DETECTOR_NOISE_LEVELS: Final = 16.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,18 @@ class Appearance:
         particles for one.
         """
         return 2 * min(max(round(2.25 * self.spot_sd_px), 3), 10) + 1
+
+    @property
+    def detector_gain(self) -> int:
+        """Power of two by which pixels are multiplied for the detector, so that its integers do not swallow the noise.
+
+        trackpy's band-pass cuts its running mean to whole grey levels and then drops what lies below one of them:
+        about one grey level on every other pixel. Where the noise is no larger than that, plateaus of it weigh
+        more than a particle of 5 noise sd.
+        """
+        wanted = 2 ** math.ceil(math.log2(max(_DETECTOR_NOISE_LEVELS / self.noise_sd, 1.0)))
+        room = (2**16 - 1) // self.full_scale
+        return int(min(wanted, 2 ** int(math.log2(room))))
 
     def signal(self, frame: Frame) -> NDArray[np.float32]:
         """Return the light of the particles in ``frame``: positive for particles of either kind."""

@@ -34,7 +34,13 @@ def choose_min_mass(appearance: Appearance, diameter_px: int, dtype: np.dtype[np
     """
     random = np.random.default_rng(_SEED)
     masses = [
-        locate(_noise_frame(appearance, random, dtype), diameter_px, 0.0, invert=appearance.inverted)[:, 2]
+        locate(
+            _noise_frame(appearance, random, dtype),
+            diameter_px,
+            0.0,
+            invert=appearance.inverted,
+            gain=appearance.detector_gain,
+        )[:, 2]
         for _ in range(_N_NOISE_FRAMES)
     ]
     found = np.sort(np.concatenate(masses))[::-1]

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 FEATURE_COLUMNS: Final = ("y", "x", "mass", "size", "ecc", "signal", "raw_mass", "ep")
 
+_IN_GREY_LEVELS: Final = [FEATURE_COLUMNS.index(name) for name in ("mass", "signal", "raw_mass")]
+
 # trackpy.locate's own defaults.
 _NOISE_SIZE: Final = 1
 _THRESHOLD: Final = 1
@@ -25,12 +27,30 @@ _MAX_ITERATIONS: Final = 10
 
 
 def locate(
-    frame: NDArray[np.uint8] | NDArray[np.uint16], diameter_px: int, min_mass: float, *, invert: bool
+    frame: NDArray[np.uint8] | NDArray[np.uint16], diameter_px: int, min_mass: float, *, invert: bool, gain: int = 1
 ) -> NDArray[np.float64]:
     """Return trackpy's features of one frame, (n, 8) in the order of :data:`FEATURE_COLUMNS`.
 
     Equal to ``trackpy.locate(frame, diameter_px, minmass=min_mass, invert=invert)``, row by row.
+
+    Parameters
+    ----------
+    frame : (height, width) uint8 or uint16
+        Raw pixels.
+    diameter_px : int
+        Odd spot diameter.
+    min_mass : float
+        Least mass, grey levels of ``frame``.
+    invert : bool
+        Whether the spots are dark.
+    gain : int
+        Factor on all pixels, which trackpy then sees as 16-bit numbers; masses are given in grey levels of
+        ``frame`` all the same.
     """
+    if gain != 1:
+        features = locate(_amplified(frame, gain), diameter_px, min_mass * gain, invert=invert)
+        features[:, _IN_GREY_LEVELS] /= gain
+        return features
     from trackpy.find import grey_dilation, where_close
     from trackpy.preprocessing import bandpass, convert_to_int, invert_image
     from trackpy.refine import refine_com
@@ -59,6 +79,11 @@ def locate(
         # trackpy's own error estimate; nta does not use it, it is 3 to 15 times too small.
         features["ep"] = _static_error(light, noise, radius, (_NOISE_SIZE,) * 2)
     return features[list(FEATURE_COLUMNS)].to_numpy(dtype=np.float64)
+
+
+def _amplified(frame: NDArray[np.uint8] | NDArray[np.uint16], gain: int) -> NDArray[np.uint16]:
+    white = np.iinfo(np.uint16).max
+    return np.minimum(frame.astype(np.uint32) * np.uint32(gain), white).astype(np.uint16)
 
 
 def _disc_area(diameter_px: int) -> int:

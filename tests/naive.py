@@ -1,0 +1,179 @@
+"""The slow, obvious twin of every kernel: dense matrices, whole images, loops over all pairs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.integrate import quad
+
+
+def diffusion_m2_s(diameter_m, temperature_k, viscosity_pa_s):
+    """D = kB T/(3 pi eta d), kB as CODATA 2018 fixes it."""
+    return 1.380649e-23 * temperature_k / (3.0 * np.pi * viscosity_pa_s * diameter_m)
+
+
+def tracks_of(offsets):
+    """Yield the rows of every track."""
+    for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+        yield slice(int(start), int(stop))
+
+
+def displacements(x, frames, drift):
+    """Displacements of one track, axis by axis, less the common drift between their frames."""
+    return np.diff(x - drift[frames])
+
+
+def displacement_covariance(frames, sigma, diffusion, tau, blur):
+    """The covariance matrix of the displacements of one track along one axis, element by element (METHODS, 3)."""
+    n_steps = len(frames) - 1
+    covariance = np.zeros((n_steps, n_steps))
+    for n in range(n_steps):
+        gap = frames[n + 1] - frames[n]
+        covariance[n, n] = 2 * diffusion * tau * (gap - 2 * blur) + sigma[n] ** 2 + sigma[n + 1] ** 2
+        if n + 1 < n_steps:
+            covariance[n, n + 1] = covariance[n + 1, n] = 2 * blur * diffusion * tau - sigma[n + 1] ** 2
+    return covariance
+
+
+def probability_inside(position, length, sd):
+    """The mass of a normal density around ``position`` between 0 and ``length``, integrated numerically."""
+
+    def density(place):
+        return math.exp(-0.5 * ((place - position) / sd) ** 2) / (sd * math.sqrt(2 * math.pi))
+
+    low, high = max(0.0, position - 12 * sd), min(length, position + 12 * sd)
+    middle = min(max(position, low), high)
+    options = {"epsabs": 0.0, "epsrel": 1e-13, "limit": 200}
+    return quad(density, low, middle, **options)[0] + quad(density, middle, high, **options)[0]
+
+
+def probability_within(reach, sd):
+    """The mass of a round normal density in the plane within ``reach``, integrated numerically over rings."""
+    return quad(lambda r: r / sd**2 * math.exp(-0.5 * (r / sd) ** 2), 0.0, reach, epsabs=1e-14, epsrel=1e-13)[0]
+
+
+def track_log_likelihood(
+    offsets,
+    frames,
+    x,
+    y,
+    sigma,
+    drift_x,
+    drift_y,
+    diffusion,
+    tau,
+    blur,
+    noise_growth,
+    width=math.inf,
+    height=math.inf,
+    search_range=math.inf,
+):
+    """Multivariate normal density of the displacements, less the log-probability of having been observed.
+
+    The constant -ln(2 pi) per displacement is left out. An edge counts where it is within 4 sd of where the next
+    position is expected, as the kernel's description says.
+    """
+    result = np.zeros((len(offsets) - 1, len(diffusion)))
+    for track, rows in enumerate(tracks_of(offsets)):
+        f = frames[rows]
+        u_x = displacements(x[rows], f, drift_x)
+        u_y = displacements(y[rows], f, drift_y)
+        for size, d in enumerate(diffusion):
+            blurred_sigma = sigma[rows] * math.sqrt(1 + noise_growth * d)
+            covariance = displacement_covariance(f, blurred_sigma, d, tau, blur)
+            result[track, size] = (
+                -np.linalg.slogdet(covariance)[1]
+                - 0.5 * u_x @ np.linalg.solve(covariance, u_x)
+                - 0.5 * u_y @ np.linalg.solve(covariance, u_y)
+            )
+            for n, variance in enumerate(np.diag(covariance)):
+                sd = math.sqrt(variance)
+                for position, drift, length in ((x, drift_x, width), (y, drift_y, height)):
+                    expected = position[rows][n] + drift[f[n + 1]] - drift[f[n]]
+                    if min(expected, length - expected) < 4 * sd and math.isfinite(length):
+                        result[track, size] -= math.log(probability_inside(expected, length, sd))
+                if math.isfinite(search_range):
+                    result[track, size] -= math.log(probability_within(search_range, sd))
+    return result
+
+
+def covariance_estimates(offsets, frames, x, y, drift_x, drift_y, tau, blur):
+    """D and squared localisation error of every track, from lists of steps and of products of neighbours."""
+    rows_out = []
+    for rows in tracks_of(offsets):
+        f = frames[rows]
+        u = np.column_stack([displacements(x[rows], f, drift_x), displacements(y[rows], f, drift_y)])
+        single = np.diff(f) == 1
+        squares = [u[n] ** 2 for n in range(len(u)) if single[n]]
+        products = [u[n] * u[n + 1] for n in range(len(u) - 1) if single[n] and single[n + 1]]
+        if not products:
+            rows_out.append([np.nan, np.nan, len(squares)])
+            continue
+        square, product = np.mean(squares), np.mean(products)
+        diffusion = square / (2 * tau) + product / tau
+        rows_out.append([diffusion, blur * square + (2 * blur - 1) * product, len(squares)])
+    return np.array(rows_out, dtype=float).reshape(-1, 3)
+
+
+def displacement_moments(offsets, frames, x, y, drift_x, drift_y, max_lag):
+    """Sum of squared displacements and number of pairs by lag, over every pair of positions of every track."""
+    result = np.zeros((max_lag + 1, 2))
+    for rows in tracks_of(offsets):
+        f, moving_x, moving_y = frames[rows], x[rows] - drift_x[frames[rows]], y[rows] - drift_y[frames[rows]]
+        for i in range(len(f)):
+            for j in range(len(f)):
+                if 0 < f[j] - f[i] <= max_lag:
+                    square = (moving_x[j] - moving_x[i]) ** 2 + (moving_y[j] - moving_y[i]) ** 2
+                    result[f[j] - f[i]] += [square, 1.0]
+    return result
+
+
+def step_products(offsets, frames, x, y, drift_x, drift_y, distance):
+    """Sum of u_n.u_{n+k} in units of the track's own mean |u|², and their number; gapless tracks only."""
+    rows_out = []
+    for rows in tracks_of(offsets):
+        f = frames[rows]
+        u = np.column_stack([displacements(x[rows], f, drift_x), displacements(y[rows], f, drift_y)])
+        if len(u) <= distance or np.any(np.diff(f) != 1):
+            rows_out.append([np.nan, 0.0])
+            continue
+        products = np.sum(u[:-distance] * u[distance:], axis=1)
+        rows_out.append([products.sum() / np.mean(np.sum(u**2, axis=1)), len(products)])
+    return np.array(rows_out, dtype=float).reshape(-1, 2)
+
+
+def soft_disc_centroids(signal, y, x, radius, n_recentres, max_shift):
+    """Centroid, mass and standard error of each spot, the weights written as a whole image every time."""
+    rows, columns = np.indices(signal.shape)
+    result = []
+    for start_y, start_x in zip(y, x, strict=True):
+        centre_y, centre_x = start_y, start_x
+        for _ in range(n_recentres):
+            distance = np.hypot(rows - centre_y, columns - centre_x)
+            weight = np.clip(radius + 0.5 - distance, 0.0, 1.0)
+            mass = np.sum(weight * signal)
+            lever = np.sum(weight**2 * ((rows - centre_y) ** 2 + (columns - centre_x) ** 2)) / 2
+            on_rim = (weight > 0) & (radius + 0.5 - distance < 1.0)
+            rim = np.sum(0.5 * distance * signal * on_rim)
+            if mass <= 0:
+                break
+            centre_y, centre_x = (
+                centre_y + np.sum(weight * signal * (rows - centre_y)) / mass,
+                centre_x + np.sum(weight * signal * (columns - centre_x)) / mass,
+            )
+            if np.hypot(centre_y - start_y, centre_x - start_x) > max_shift:
+                break
+        if mass <= 0 or np.hypot(centre_y - start_y, centre_x - start_x) > max_shift:
+            centre_y, centre_x = start_y, start_x
+        error = np.sqrt(lever) / (mass - rim) if mass > rim else np.inf
+        result.append([centre_y, centre_x, mass, error])
+    return np.array(result, dtype=float).reshape(-1, 4)
+
+
+def localisation_error_px(noise_error, disagreement, noise_factor, disagreement_share, floor):
+    """Three independent causes, one element at a time."""
+    pairs = zip(noise_error, disagreement, strict=True)
+    return np.array(
+        [math.hypot(noise_factor * n, disagreement_share * d, floor) for n, d in pairs], dtype=float
+    )

@@ -1,0 +1,183 @@
+"""The cache of compiled kernels: one folder per content, loaded by the next process, done without where it must be."""
+
+from __future__ import annotations
+
+import ast
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+from nta import compilation
+from nta.compilation import cache_folder, is_compiled, kernel, load_kernels
+
+TESTS = Path(__file__).parent
+
+LOAD = """
+import json, nta.kernels, nta.localisation
+from nta.compilation import is_compiled, load_kernels
+before = is_compiled()
+load_kernels()
+stats = [k.stats for k in (nta.kernels.track_log_likelihood, nta.localisation.soft_disc_centroids)]
+hits, misses = (sum(sum(getattr(s, name).values()) for s in stats) for name in ("cache_hits", "cache_misses"))
+print(json.dumps({"before": before, "after": is_compiled(), "hits": hits, "misses": misses}))
+"""
+
+
+@pytest.fixture
+def cache_root(tmp_path, monkeypatch):
+    """An empty cache of this test's own; what the process had chosen is chosen anew afterwards."""
+    monkeypatch.setenv("NTA_CACHE_DIR", str(tmp_path / "cache"))
+    cache_folder.cache_clear()
+    yield tmp_path / "cache"
+    monkeypatch.undo()
+    cache_folder.cache_clear()
+
+
+def run(code, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "0", **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout
+
+
+def test_folder_lies_where_the_variable_says(cache_root):
+    folder = cache_folder()
+    assert folder is not None
+    assert folder.is_dir()
+    assert folder.parent == cache_root / "nta"
+
+
+def test_without_the_variable_the_cache_of_the_desktop_is_used(cache_root, tmp_path, monkeypatch):
+    monkeypatch.delenv("NTA_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    cache_folder.cache_clear()
+    assert cache_folder().parent == tmp_path / "xdg" / "nta"
+
+
+def folder_now():
+    cache_folder.cache_clear()
+    return cache_folder().name
+
+
+def test_folder_follows_the_text_of_every_kernel_file(cache_root, tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    for source in compilation.KERNEL_SOURCES:
+        (package / source).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(Path(compilation.__file__).parent / source, package / source)
+    original = folder_now()
+    monkeypatch.setattr(compilation, "__file__", str(package / "compilation.py"))
+    assert folder_now() == original
+    names = {original}
+    for source in compilation.KERNEL_SOURCES:
+        with (package / source).open("a") as file:
+            file.write("# another comment\n")
+        names.add(folder_now())
+    assert len(names) == 1 + len(compilation.KERNEL_SOURCES)
+
+
+def test_folder_follows_the_version_of_numba(cache_root, monkeypatch):
+    before = folder_now()
+    monkeypatch.setattr(numba, "__version__", "0.0.1")
+    assert folder_now() != before
+
+
+def test_every_file_that_holds_kernels_is_known():
+    """A kernel in a file that the folder's name does not know would be loaded in its old form after a change."""
+    package = Path(compilation.__file__).parent
+    found = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            decorators = getattr(node, "decorator_list", [])
+            if any(ast.unparse(one).startswith(("kernel(", "numba.", "njit")) for one in decorators):
+                found.add(path.relative_to(package).as_posix())
+    assert found
+    assert found <= set(compilation.KERNEL_SOURCES)
+
+
+def test_compiled_says_whether_an_earlier_run_left_its_kernels(cache_root):
+    assert not is_compiled()
+    load_kernels()
+    assert is_compiled()
+
+
+@pytest.mark.parametrize("obstacle", ["file", "no home"])
+def test_where_no_folder_can_be_written_kernels_work_and_one_line_says_so(
+    cache_root, monkeypatch, caplog, obstacle
+):
+    if obstacle == "file":
+        cache_root.write_text("a file where the folder should be")
+    else:
+        monkeypatch.delenv("NTA_CACHE_DIR")
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setattr(Path, "home", homeless)
+        cache_folder.cache_clear()
+    compilation._say_that_nothing_is_kept.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="nta"):
+        assert cache_folder() is None
+        assert not is_compiled()
+
+        @kernel("f8(f8)")
+        def twice(x: float) -> float:
+            return 2.0 * x
+
+        assert twice(1.5) == 3.0
+        load_kernels()
+        load_kernels()
+    assert len(caplog.records) == 1
+    assert "compiled" in caplog.text
+
+
+def homeless():
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_a_kernel_in_the_cache_folder_leaves_numbas_own_setting_alone(cache_root):
+    before = numba.config.CACHE_DIR
+
+    @kernel("f8(f8)")
+    def thrice(x: float) -> float:
+        return 3.0 * x
+
+    assert thrice(2.0) == 6.0
+    assert numba.config.CACHE_DIR == before
+
+
+def test_second_process_loads_and_does_not_compile(tmp_path):
+    first = run(LOAD, NTA_CACHE_DIR=str(tmp_path))
+    assert json.loads(first) == {"before": False, "after": True, "hits": 0, "misses": 2}
+    second = run(LOAD, NTA_CACHE_DIR=str(tmp_path))
+    assert json.loads(second) == {"before": True, "after": True, "hits": 2, "misses": 0}
+
+
+def test_switching_compilation_off_does_not_claim_that_kernels_are_compiled(tmp_path):
+    code = "from nta.compilation import *; load_kernels(); print(is_compiled())"
+    output = run(code, NTA_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
+    assert output.strip() == "False"
+
+
+def test_kernels_are_plain_python_too():
+    """Without compilation the kernels must give the same answers: every comparison with a twin runs again."""
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "twin or dense or integrals"),
+            *("test_kernels.py", "test_localisation.py"),
+        ],
+        cwd=TESTS,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    assert " passed" in result.stdout

@@ -1,0 +1,305 @@
+"""The number-weighted size distribution: the contract of its table, its statistics, intervals and corrections."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from tracks_simulated import acquisition, made_diffusion
+
+from nta.distribution import (
+    MIN_TRACKS,
+    SizeDistribution,
+    SizeStatistics,
+    point_statistics,
+    size_distribution,
+    step_sd_um,
+    systematic_relative_sd,
+)
+from nta.sampling import share_in_tracks
+from nta.settings import Settings, Sourced
+from nta.tracking import LinkedCapture
+
+MEDIAN_NM, LOG_SD = 110.0, 0.27
+N_DRAWS = 40
+
+
+def lognormal(n_tracks, seed=81):
+    return np.random.default_rng(seed).lognormal(math.log(MEDIAN_NM), LOG_SD, n_tracks)
+
+
+def diffusion_of(sizes, n_positions=20, seed=82, **changes):
+    return made_diffusion(np.random.default_rng(seed), sizes, n_positions, **changes)
+
+
+def distribution_of(sizes, settings=None, n_draws=N_DRAWS, n_positions=20, **changes):
+    return size_distribution(diffusion_of(sizes, n_positions), settings, n_draws=n_draws, **changes)
+
+
+@pytest.fixture(scope="module")
+def of_lognormal():
+    return distribution_of(lognormal(600))
+
+
+@pytest.fixture(scope="module")
+def of_mixture():
+    return distribution_of(np.where(np.arange(600) % 2 == 0, 100.0, 200.0), n_positions=30)
+
+
+# --- The table ---------------------------------------------------------------------------------------------
+
+
+def test_table_keeps_its_contract(of_lognormal, of_mixture):
+    for distribution in (of_lognormal, of_mixture):
+        table = distribution.table
+        assert list(table.columns) == list(SizeDistribution.COLUMNS)
+        diameter, density = table["diameter_nm"].to_numpy(), table["density_per_nm"].to_numpy()
+        np.testing.assert_array_equal(np.diff(diameter), 1.0)
+        assert np.all(diameter == np.round(diameter))
+        assert np.all(density >= 0)
+        assert np.trapezoid(density, diameter) == pytest.approx(1, abs=1e-6)
+        cumulative = table["cumulative"].to_numpy()
+        assert cumulative[0] == 0
+        assert cumulative[-1] == pytest.approx(1, abs=1e-12)
+        assert np.all(np.diff(cumulative) >= 0)
+        assert (table["density_low_per_nm"] <= density).all()
+        assert (density <= table["density_high_per_nm"]).all()
+        assert table.notna().all(axis=None)
+
+
+def test_percentiles_are_interpolations_of_the_table(of_lognormal, of_mixture):
+    for distribution in (of_lognormal, of_mixture):
+        table, size = distribution.table, distribution.size
+        for share, estimate in ((0.1, size.d10), (0.5, size.d50), (0.9, size.d90)):
+            found = np.interp(share, table["cumulative"], table["diameter_nm"])
+            assert estimate.value == pytest.approx(found, rel=1e-9)
+
+
+def test_statistics_follow_from_the_table(of_lognormal):
+    table, size = of_lognormal.table, of_lognormal.size
+    diameter, density = table["diameter_nm"].to_numpy(), table["density_per_nm"].to_numpy()
+    mean = np.trapezoid(diameter * density, diameter)
+    assert size.mean.value == pytest.approx(mean, rel=1e-6)
+    assert size.sd.value == pytest.approx(math.sqrt(np.trapezoid((diameter - mean) ** 2 * density, diameter)), rel=1e-6)
+    assert abs(size.mode.value - diameter[np.argmax(density)]) <= 1
+    assert size.span.value == pytest.approx((size.d90.value - size.d10.value) / size.d50.value)
+
+
+def test_intervals_are_ordered_and_not_empty(of_lognormal, of_mixture):
+    for distribution in (of_lognormal, of_mixture):
+        for name in SizeStatistics.STATISTICS:
+            estimate = getattr(distribution.size, name)
+            assert estimate.low <= estimate.value <= estimate.high
+            assert estimate.low < estimate.high
+            assert estimate.n == distribution.n_tracks == 600
+
+
+# --- What it finds -----------------------------------------------------------------------------------------
+
+
+def test_a_lognormal_is_found_again(of_lognormal):
+    """N = 600 tracks, seeds 81 and 82: each statistic within 4 standard errors, se at most (high - low)/2/1.96."""
+    size = of_lognormal.size
+    mu, sd = math.log(MEDIAN_NM), LOG_SD
+    truth = {
+        "mode": math.exp(mu - sd**2),
+        "mean": math.exp(mu + sd**2 / 2),
+        "d10": math.exp(mu - 1.2816 * sd),
+        "d50": MEDIAN_NM,
+        "d90": math.exp(mu + 1.2816 * sd),
+    }
+    for name, expected in truth.items():
+        estimate = getattr(size, name)
+        error = (estimate.high - estimate.low) / (2 * 1.96)
+        assert abs(estimate.value - expected) < 4 * error, name
+        assert error < 0.05 * expected, name
+    assert len(size.peaks) == 1
+    assert size.peaks[0].fraction == pytest.approx(1, abs=1e-9)
+
+
+def test_a_mixture_shows_two_peaks_in_ascending_order_with_their_shares(of_mixture):
+    peaks = of_mixture.size.peaks
+    assert [peak.diameter.value for peak in peaks] == pytest.approx([100, 200], rel=0.05)
+    assert [peak.fraction for peak in peaks] == pytest.approx([0.5, 0.5], abs=0.08)
+    assert sum(peak.fraction for peak in peaks) == pytest.approx(1, abs=1e-9)
+    for peak in peaks:
+        assert peak.diameter.low <= peak.diameter.value <= peak.diameter.high
+
+
+def test_an_interval_narrows_with_the_root_of_the_number_of_tracks(of_lognormal):
+    few = distribution_of(lognormal(60)).size.d50
+    many = of_lognormal.size.d50
+    # Ten times the tracks: sqrt(10) = 3.2; 40 draws know a width to 11 % only.
+    assert 1.5 < (few.high - few.low) / (many.high - many.low) < 7
+
+
+def test_systematic_uncertainty_widens_sizes_but_not_the_span():
+    sizes = lognormal(200)
+    without, with_ = (distribution_of(sizes, systematic_relative_sd=sd) for sd in (0.0, 0.1))
+    a, b = without.size.d50, with_.size.d50
+    # In quadrature: 1.96 x 10 % of the value beside what the bootstrap says.
+    assert b.high - b.value == pytest.approx(math.hypot(a.high - a.value, 0.196 * a.value), rel=1e-6)
+    assert b.value - b.low == pytest.approx(math.hypot(a.value - a.low, 0.196 * a.value), rel=1e-6)
+    assert with_.size.span == without.size.span
+    assert with_.size.peaks[0].diameter.high > without.size.peaks[0].diameter.high
+
+
+def test_long_tracks_count_by_their_positions():
+    """Half of the positions are those of 150 nm although only a fifth of the tracks is."""
+    sizes = np.repeat([75.0, 150.0], [400, 100])
+    lengths = np.repeat([10, 40], [400, 100])
+    table = distribution_of(sizes, n_positions=lengths, n_draws=0).table
+    below = np.interp(106, table["diameter_nm"], table["cumulative"])
+    assert below == pytest.approx(0.5, abs=0.08)
+
+
+# --- Corrections -------------------------------------------------------------------------------------------
+
+
+def test_what_leaves_the_sheet_is_put_back():
+    """With a sheet of finite depth the density grows by 1/q_m where particles are small, and q_m is reported."""
+    sizes = lognormal(300)
+    endless = LinkedCapture(acquisition(0.0, depth_um=math.inf), np.zeros((500, 2)))
+    thin = LinkedCapture(acquisition(0.0, depth_um=4.0), np.zeros((500, 2)))
+    (all_seen, share_1), (corrected, share_4) = (
+        (result.table, result.seen_share)
+        for result in (
+            size_distribution(diffusion_of(sizes, 8, captures=(capture,)), n_draws=0) for capture in (endless, thin)
+        )
+    )
+    assert share_1 == pytest.approx(1, abs=1e-6)
+    diameter = corrected["diameter_nm"].to_numpy()
+    q = share_in_tracks(step_sd_um(thin.acquisition, diameter), thin.volume_um, 8)
+    ratio = corrected["density_per_nm"].to_numpy() / all_seen["density_per_nm"].to_numpy()
+    np.testing.assert_allclose(ratio * q, share_4, rtol=1e-6)
+    assert 0.05 < share_4 < 1
+    # The share of positions seen, averaged over the particles in the liquid.
+    assert np.trapezoid(q * corrected["density_per_nm"], diameter) == pytest.approx(share_4, rel=1e-6)
+
+
+def test_step_is_that_of_stokes_and_einstein():
+    # 100 nm: 4.90746 µm²/s, sqrt(2 x 4.90746 x 0.04) = 0.626575 µm; four times the size halves it.
+    found = step_sd_um(acquisition(), np.array([100.0, 400.0]))
+    assert found == pytest.approx([0.626575, 0.313287], rel=1e-4)
+
+
+# --- Limits ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_tracks", [0, 1, MIN_TRACKS - 1])
+def test_too_few_tracks_give_columns_without_rows_and_no_number(n_tracks):
+    some = diffusion_of(lognormal(20))
+    few = type(some)(
+        some.table.iloc[:n_tracks], some.diameters_nm, some.log_likelihood[:n_tracks], some.captures, some.min_track
+    )
+    distribution = size_distribution(few, n_draws=5)
+    assert list(distribution.table.columns) == list(SizeDistribution.COLUMNS)
+    assert len(distribution.table) == 0
+    assert all(getattr(distribution.size, name).is_missing for name in SizeStatistics.STATISTICS)
+    assert distribution.size.peaks == ()
+    assert math.isnan(distribution.seen_share)
+
+
+def test_ten_tracks_give_a_distribution():
+    distribution = distribution_of(lognormal(MIN_TRACKS), n_draws=5)
+    assert distribution.n_tracks == MIN_TRACKS
+    assert not distribution.size.d50.is_missing
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"), [((60.0, 180.0), 60, 180), ((60.5, 180.5), 61, 180), ((45.0, None), 45, 700)]
+)
+def test_size_range_is_honoured(asked, first, last):
+    distribution = distribution_of(lognormal(100), Settings(size_range_nm=asked), n_draws=5)
+    table = distribution.table
+    assert (table["diameter_nm"].iloc[0], table["diameter_nm"].iloc[-1]) == (first, last)
+    assert np.trapezoid(table["density_per_nm"], table["diameter_nm"]) == pytest.approx(1, abs=1e-6)
+    assert first <= distribution.size.d10.low < distribution.size.d90.high <= last
+
+
+def test_size_range_cuts_and_does_not_bend():
+    """Inside the range the density is that of the whole, but for one factor."""
+    sizes = lognormal(100)
+    whole, cut = (
+        distribution_of(sizes, settings, n_draws=0).table.set_index("diameter_nm")["density_per_nm"]
+        for settings in (None, Settings(size_range_nm=(80.0, 140.0)))
+    )
+    ratio = cut / whole.loc[cut.index]
+    np.testing.assert_allclose(ratio, ratio.iloc[0], rtol=1e-9)
+    assert ratio.iloc[0] > 1
+
+
+# --- Determinism -------------------------------------------------------------------------------------------
+
+
+def test_same_seed_same_bytes_other_seed_other_intervals():
+    sizes = lognormal(100)
+    a, b, c = (distribution_of(sizes, Settings(seed=seed), n_draws=10) for seed in (1, 1, 2))
+    assert a.table.to_csv() == b.table.to_csv()
+    assert a.size == b.size
+    assert c.size.d50.value == a.size.d50.value
+    assert c.size.d50.low != a.size.d50.low
+    pd.testing.assert_series_equal(a.table["density_per_nm"], c.table["density_per_nm"], check_exact=True)
+
+
+def test_progress_is_told():
+    told = []
+    distribution_of(lognormal(20), n_draws=4, progress=lambda *what: told.append(what))
+    assert told == [("intervals", done, 4) for done in (1, 2, 3, 4)]
+
+
+def test_without_draws_there_is_no_interval_but_a_value():
+    distribution = distribution_of(lognormal(50), n_draws=0)
+    assert math.isfinite(distribution.size.d50.value)
+    assert math.isnan(distribution.size.d50.low)
+    assert distribution.table["density_low_per_nm"].isna().all()
+
+
+# --- Statistics of a known density -------------------------------------------------------------------------
+
+
+def test_statistics_of_a_triangle_by_hand():
+    # Density 1 - |d - 100|/10 from 90 to 110: mean = mode = d50 = 100, variance 10²/6; below 90 + x lie x²/200, so
+    # d10 = 90 + sqrt(20) = 94.472 and, by symmetry, d90 = 105.528; span (105.528 - 94.472)/100 = 0.11056.
+    diameter = np.arange(80.0, 121.0)
+    density = np.maximum(1 - np.abs(diameter - 100) / 10, 0) / 10
+    found = point_statistics(diameter, density)
+    assert found["mean"] == pytest.approx(100)
+    assert found["mode"] == pytest.approx(100)
+    assert found["d50"] == pytest.approx(100)
+    assert found["sd"] == pytest.approx(math.sqrt(100 / 6), rel=0.01)
+    # The table is a polygon of 1 nm: within 0.05 nm of the parabola.
+    assert found["d10"] == pytest.approx(94.472, abs=0.05)
+    assert found["d90"] == pytest.approx(105.528, abs=0.05)
+    assert found["span"] == pytest.approx(0.11056, abs=0.001)
+
+
+@pytest.mark.parametrize("mode_nm", [107.0, 107.3, 107.5])
+def test_mode_lies_between_the_points_of_the_grid(mode_nm):
+    """A normal density has a parabola for its logarithm: exact."""
+    diameter = np.arange(50.0, 200.0)
+    assert point_statistics(diameter, np.exp(-0.5 * ((diameter - mode_nm) / 20) ** 2))["mode"] == pytest.approx(mode_nm)
+
+
+@pytest.mark.parametrize("slope", [-1.0, 1.0])
+def test_mode_at_the_end_of_the_grid_is_that_end(slope):
+    diameter = np.arange(50.0, 100.0)
+    found = point_statistics(diameter, np.exp(slope * diameter / 20))["mode"]
+    assert found == (diameter[-1] if slope > 0 else diameter[0])
+
+
+# --- Where the systematic part comes from ------------------------------------------------------------------
+
+
+def test_assumed_values_are_less_sure_than_stated_ones():
+    def sd(origin):
+        names = ("mpp", "temperature_c", "medium", "exposure_ms")
+        return systematic_relative_sd({name: Sourced(1.0, origin) for name in names})
+
+    # Two per cent of mpp would be four of the size; a kelvin is 2.6 %.
+    assert 0.005 < sd("command_line") < 0.03
+    assert sd("assumed") > 1.5 * sd("command_line")
+    one_assumed = {"mpp": Sourced(0.14, "assumed"), "temperature_c": Sourced(25.0, "settings")}
+    assert sd("command_line") < systematic_relative_sd(one_assumed) < sd("assumed")
