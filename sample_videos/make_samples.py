@@ -42,13 +42,14 @@ SCENES: dict[str, Scene] = {
         stray_photoelectrons=2.0,
         read_noise=0.5,
     ),
+    # Seed: of 100 to 119 one whose mean squared step is that of all 20 (1.7 % under the law: edges), by truth alone.
     "beads_100nm.avi": Scene(
         population=OneSize(100.0),
         particles_per_frame=25.0,
         width_px=320,
         height_px=240,
         n_frames=400,
-        seed=100,
+        seed=108,
         flow_um_s=(12.0, 0.0),
         brightness="rgd",
         reference_photoelectrons=7000.0,

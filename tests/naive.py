@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy.integrate import quad
@@ -15,7 +16,7 @@ def diffusion_m2_s(diameter_m, temperature_k, viscosity_pa_s):
 
 def tracks_of(offsets):
     """Yield the rows of every track."""
-    for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, stop in pairwise(offsets):
         yield slice(int(start), int(stop))
 
 
@@ -25,7 +26,7 @@ def displacements(x, frames, drift):
 
 
 def displacement_covariance(frames, sigma, diffusion, tau, blur):
-    """The covariance matrix of the displacements of one track along one axis, element by element (METHODS, 3)."""
+    """The covariance of the displacements of one track along one axis, element by element."""
     n_steps = len(frames) - 1
     covariance = np.zeros((n_steps, n_steps))
     for n in range(n_steps):
@@ -50,7 +51,9 @@ def probability_inside(position, length, sd):
 
 def probability_within(reach, sd):
     """The mass of a round normal density in the plane within ``reach``, integrated numerically over rings."""
-    return quad(lambda r: r / sd**2 * math.exp(-0.5 * (r / sd) ** 2), 0.0, reach, epsabs=1e-14, epsrel=1e-13)[0]
+    return quad(lambda r: r / sd**2 * math.exp(-0.5 * (r / sd) ** 2), 0.0, reach, epsabs=1e-14, epsrel=1e-13)[
+        0
+    ]
 
 
 def track_log_likelihood(
@@ -71,8 +74,8 @@ def track_log_likelihood(
 ):
     """Multivariate normal density of the displacements, less the log-probability of having been observed.
 
-    The constant -ln(2 pi) per displacement is left out. An edge counts where it is within 4 sd of where the next
-    position is expected, as the kernel's description says.
+    The constant -ln(2 pi) per displacement is left out. An edge counts where it is within 4 sd of where the
+    next position is expected, as the kernel's description says.
     """
     result = np.zeros((len(offsets) - 1, len(diffusion)))
     for track, rows in enumerate(tracks_of(offsets)):
@@ -117,7 +120,7 @@ def covariance_estimates(offsets, frames, x, y, drift_x, drift_y, tau, blur):
 
 
 def displacement_moments(offsets, frames, x, y, drift_x, drift_y, max_lag):
-    """Sum of squared displacements and number of pairs by lag, over every pair of positions of every track."""
+    """Sum of squared displacements and number of pairs by lag, over every pair of positions."""
     result = np.zeros((max_lag + 1, 2))
     for rows in tracks_of(offsets):
         f, moving_x, moving_y = frames[rows], x[rows] - drift_x[frames[rows]], y[rows] - drift_y[frames[rows]]

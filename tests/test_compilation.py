@@ -1,4 +1,4 @@
-"""The cache of compiled kernels: one folder per content, loaded by the next process, done without where it must be."""
+"""The cache of compiled kernels: one folder per content, loaded by the next process, or done without."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_folder_follows_the_version_of_numba(cache_root, monkeypatch):
 
 
 def test_every_file_that_holds_kernels_is_known():
-    """A kernel in a file that the folder's name does not know would be loaded in its old form after a change."""
+    """A kernel in a file that the folder's name does not know would stay old after a change."""
     package = Path(compilation.__file__).parent
     found = set()
     for path in package.rglob("*.py"):
@@ -143,14 +143,14 @@ def homeless():
 
 
 def test_a_kernel_in_the_cache_folder_leaves_numbas_own_setting_alone(cache_root):
-    before = numba.config.CACHE_DIR
+    as_it_was = numba.config.CACHE_DIR
 
     @kernel("f8(f8)")
     def thrice(x: float) -> float:
         return 3.0 * x
 
     assert thrice(2.0) == 6.0
-    assert numba.config.CACHE_DIR == before
+    assert as_it_was == numba.config.CACHE_DIR
 
 
 def test_second_process_loads_and_does_not_compile(tmp_path):
@@ -170,7 +170,16 @@ def test_kernels_are_plain_python_too():
     """Without compilation the kernels must give the same answers: every comparison with a twin runs again."""
     result = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "twin or dense or integrals"),
+            *(
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-k",
+                "twin or dense or integrals",
+            ),
             *("test_kernels.py", "test_localisation.py"),
         ],
         cwd=TESTS,

@@ -20,7 +20,9 @@ FIELD = (5.5, 5.5, 400.0, 250.0)
 
 def sample(n_frames=10, seen_share=0.8, n_captures=1, field=FIELD, particles=(0, 1, 2)):
     """Particle 0 in every frame, particle 1 in half of them, particle 2 in one frame only and not used."""
-    rows = [(0, frame) for frame in range(n_frames)] + [(1, frame) for frame in range(n_frames // 2)] + [(2, 3)]
+    rows = (
+        [(0, frame) for frame in range(n_frames)] + [(1, frame) for frame in range(n_frames // 2)] + [(2, 3)]
+    )
     table = pd.DataFrame(rows, columns=["particle", "frame"])
     table = pd.concat([table.assign(capture=number, x=1.0, y=1.0) for number in range(n_captures)])
     taken = acquisition(depth_um=10.0, n_frames=n_frames)
@@ -34,7 +36,8 @@ def sample(n_frames=10, seen_share=0.8, n_captures=1, field=FIELD, particles=(0,
 def test_an_example_by_hand():
     found = particle_concentration(*sample())
     # 10 + 5 positions of used tracks in 10 frames: 1.5 per frame; 0.8 of them are in tracks: 1.875 in view.
-    # Field 400 x 250 px at 0.1 µm: 40 x 25 µm; depth 10 µm: 10 000 µm³ = 1e-8 mL. 1.875/1e-8 mL = 1.875e8 per mL.
+    # Field 400 x 250 px at 0.1 µm: 40 x 25 µm; depth 10 µm: 10 000 µm³ = 1e-8 mL. 1.875/1e-8 mL = 1.875e8 per
+    # mL.
     assert found.measured.value == pytest.approx(1.875e8, rel=1e-12)
     assert found.measured.low < found.measured.value < found.measured.high
     assert found.depth_um == 10.0
@@ -45,9 +48,12 @@ def test_a_nominal_depth_makes_the_result_relative_and_its_interval_wide():
     found = particle_concentration(*sample())
     assert found.volume_source == "nominal"
     assert found.is_relative
-    # Of an uncalibrated depth at least 20 % (one sigma) is not known: 95 % is a factor of exp(1.96 x 0.2) = 1.48.
+    # Of an uncalibrated depth at least 20 % (one sigma) is not known: 95 % is a factor of exp(1.96 x 0.2) =
+    # 1.48.
     assert found.measured.high / found.measured.value > 1.48
-    assert found.measured.value / found.measured.low == pytest.approx(found.measured.high / found.measured.value)
+    assert found.measured.value / found.measured.low == pytest.approx(
+        found.measured.high / found.measured.value
+    )
 
 
 @pytest.mark.parametrize("dilution", [1.0, 1000.0])
@@ -114,8 +120,8 @@ def telegraph_counts(random, n_frames, mean, memory_frames):
 def test_error_of_a_count_that_remembers_itself():
     """N = 200 counts of 1000 frames, seed 71: mean 20, memory 10 frames; predicted against observed scatter.
 
-    The count has variance 20 and correlation exp(-k/10), so that the mean of F frames has the relative variance
-    coth(1/20)/(20 F), 20 times that of independent frames, but for the ends.
+    The count has variance 20 and correlation exp(-k/10), so that the mean of F frames has the relative
+    variance coth(1/20)/(20 F), 20 times that of independent frames, but for the ends.
     """
     random = np.random.default_rng(71)
     n_series, n_frames, mean, memory = 200, 1000, 20.0, 10.0

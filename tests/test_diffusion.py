@@ -1,4 +1,4 @@
-"""How fast each particle moves: recovery, intervals, the fitted localisation error, and the table's contract."""
+"""How fast each particle moves: recovery, intervals, the fitted localisation error, the table's contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def test_each_track_is_found_and_its_interval_holds_the_truth_in_95_of_100_cases
     table = estimate(simulate(np.random.default_rng(51), np.full(n_tracks, 100.0), 60, sigma_m=30e-9)).table
     held = (table["diffusion_low_um2_s"] < true) & (true < table["diffusion_high_um2_s"])
     assert abs(held.mean() - 0.95) / math.sqrt(0.95 * 0.05 / n_tracks) < 4
-    # The 2-D track of L frames has a relative error of about 1/sqrt(L - 1); blur adds to it, 60 % at most here.
+    # The 2-D track of L frames has a relative error of about 1/sqrt(L - 1); blur adds to it, 60 % at most
+    # here.
     log_ratio = np.log(table["diffusion_um2_s"] / true)
     assert 0.9 < log_ratio.std() * math.sqrt(59) < 1.6
     # Maximum likelihood of ln D is biased by less than 1/L.
@@ -48,27 +49,31 @@ def test_sizes_become_diffusion_coefficients_in_the_liquid_of_the_capture():
     sizes = np.array([50.0, 100.0])
     water = diffusion_of_sizes(acquisition(), sizes)
     np.testing.assert_allclose(water, diffusion_m2_s(sizes), rtol=1e-12)
-    np.testing.assert_allclose(diffusion_of_sizes(acquisition(viscosity_mpas=1.78), sizes), water / 2, rtol=1e-12)
+    np.testing.assert_allclose(
+        diffusion_of_sizes(acquisition(viscosity_mpas=1.78), sizes), water / 2, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("missed", [0.0, 0.2])
 def test_gaps_do_not_move_the_answer(missed):
-    """N = 400 tracks of 30 frames, seed 53: median of ln D within 4 standard errors (1.25 those of the mean)."""
+    """N = 400 tracks of 30 frames, seed 53: median of ln D within 4 standard errors (1.25 of the mean's)."""
     tracks = simulate(np.random.default_rng(53), np.full(400, 150.0), 30, sigma_m=2e-8, gap_share=missed)
     log_ratio = np.log(estimate(tracks).table["diffusion_um2_s"] / (diffusion_m2_s(150.0).item() * 1e12))
     assert abs(log_ratio.median()) < 1 / 30 + 4 * 1.25 * log_ratio.std() / math.sqrt(400)
 
 
 def test_exposure_of_the_capture_is_taken_into_account():
-    """Blur ignored at full exposure reads d/(1 - 2R) = 1.5 d from neighbouring frames; half taken for none."""
+    """Blur ignored at full exposure reads d/(1 - 2R) = 1.5 d from single steps, less from whole tracks."""
     tracks = simulate(np.random.default_rng(54), np.full(300, 100.0), 10, sigma_m=1e-9)
-    right, wrong = (estimate(tracks, exposure_ms).table["diameter_nm"].median() for exposure_ms in (40.0, 0.0))
+    right, wrong = (
+        estimate(tracks, exposure_ms).table["diameter_nm"].median() for exposure_ms in (40.0, 0.0)
+    )
     assert right == pytest.approx(100, rel=0.06)
     assert wrong > 1.1 * right
 
 
 def test_localisation_error_is_found_where_none_is_stated():
-    """Sharp frames, N = 400 tracks of 15 positions, seed 55: 60 nm found within a step of the candidates (26 %)."""
+    """Sharp frames, N = 400 tracks of 15 positions, seed 55: 60 nm within one candidate's step (26 %)."""
     tracks = simulate(np.random.default_rng(55), np.full(400, 120.0), 15, sigma_m=60e-9, exposure_share=0.0)
     table = estimate(tracks, 0.0, with_sigma=False).table
     assert table["localisation_error_nm"].nunique() == 1

@@ -1,4 +1,4 @@
-"""The number-weighted size distribution: the contract of its table, its statistics, intervals and corrections."""
+"""The number-weighted size distribution: its table's contract, statistics, intervals and corrections."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def test_statistics_follow_from_the_table(of_lognormal):
     diameter, density = table["diameter_nm"].to_numpy(), table["density_per_nm"].to_numpy()
     mean = np.trapezoid(diameter * density, diameter)
     assert size.mean.value == pytest.approx(mean, rel=1e-6)
-    assert size.sd.value == pytest.approx(math.sqrt(np.trapezoid((diameter - mean) ** 2 * density, diameter)), rel=1e-6)
+    assert size.sd.value == pytest.approx(
+        math.sqrt(np.trapezoid((diameter - mean) ** 2 * density, diameter)), rel=1e-6
+    )
     assert abs(size.mode.value - diameter[np.argmax(density)]) <= 1
     assert size.span.value == pytest.approx((size.d90.value - size.d10.value) / size.d50.value)
 
@@ -100,7 +102,7 @@ def test_intervals_are_ordered_and_not_empty(of_lognormal, of_mixture):
 
 
 def test_a_lognormal_is_found_again(of_lognormal):
-    """N = 600 tracks, seeds 81 and 82: each statistic within 4 standard errors, se at most (high - low)/2/1.96."""
+    """N = 600 tracks, seeds 81 and 82: each statistic within 4 of its stated standard errors."""
     size = of_lognormal.size
     mu, sd = math.log(MEDIAN_NM), LOG_SD
     truth = {
@@ -147,26 +149,28 @@ def test_systematic_uncertainty_widens_sizes_but_not_the_span():
 
 
 def test_long_tracks_count_by_their_positions():
-    """Half of the positions are those of 150 nm although only a fifth of the tracks is."""
-    sizes = np.repeat([75.0, 150.0], [400, 100])
-    lengths = np.repeat([10, 40], [400, 100])
-    table = distribution_of(sizes, n_positions=lengths, n_draws=0).table
-    below = np.interp(106, table["diameter_nm"], table["cumulative"])
-    assert below == pytest.approx(0.5, abs=0.08)
+    """Half of the positions are those of 300 nm although only a fifth of the tracks is."""
+    sizes = np.repeat([75.0, 300.0], [200, 50])
+    lengths = np.repeat([40, 160], [200, 50])
+    endless = (LinkedCapture(acquisition(0.0, depth_um=math.inf), np.zeros((500, 2))),)
+    table = size_distribution(diffusion_of(sizes, lengths, captures=endless), n_draws=0).table
+    below = np.interp(150, table["diameter_nm"], table["cumulative"])
+    assert below == pytest.approx(0.5, abs=0.03)
 
 
 # --- Corrections -------------------------------------------------------------------------------------------
 
 
 def test_what_leaves_the_sheet_is_put_back():
-    """With a sheet of finite depth the density grows by 1/q_m where particles are small, and q_m is reported."""
+    """In a sheet of finite depth the density grows by 1/q_m where particles are small; q_m is reported."""
     sizes = lognormal(300)
     endless = LinkedCapture(acquisition(0.0, depth_um=math.inf), np.zeros((500, 2)))
     thin = LinkedCapture(acquisition(0.0, depth_um=4.0), np.zeros((500, 2)))
     (all_seen, share_1), (corrected, share_4) = (
         (result.table, result.seen_share)
         for result in (
-            size_distribution(diffusion_of(sizes, 8, captures=(capture,)), n_draws=0) for capture in (endless, thin)
+            size_distribution(diffusion_of(sizes, 8, captures=(capture,)), n_draws=0)
+            for capture in (endless, thin)
         )
     )
     assert share_1 == pytest.approx(1, abs=1e-6)
@@ -177,6 +181,33 @@ def test_what_leaves_the_sheet_is_put_back():
     assert 0.05 < share_4 < 1
     # The share of positions seen, averaged over the particles in the liquid.
     assert np.trapezoid(q * corrected["density_per_nm"], diameter) == pytest.approx(share_4, rel=1e-6)
+
+
+def test_bright_particles_are_not_counted_more_often_than_they_are():
+    """N = 400 tracks, seed 83, light as the fourth power of the size: large ones are seen deeper.
+
+    The light of 100 nm is 5 times the threshold at the centre of the sheet. Corrected, the median is that of
+    the liquid within 4 of its standard errors; taken as it was seen it is far above.
+    """
+    random, endless = (
+        np.random.default_rng(83),
+        LinkedCapture(acquisition(0.0, depth_um=math.inf), np.zeros((500, 2))),
+    )
+    log_d = math.log(100) + random.normal(0, 0.3, 8000)
+    log_light = 3 + math.log(5) + 4 * (log_d - math.log(100)) - random.uniform(-3, 3, 8000) ** 2
+    seen = np.flatnonzero(log_light > 3)[:400]
+    sizes, light = np.exp(log_d[seen]), np.exp(log_light[seen] + random.normal(0, 0.1, 400))
+    corrected, as_seen = (
+        size_distribution(
+            diffusion_of(sizes, 30, captures=(endless,), light=of_tracks, threshold=math.exp(3)),
+            n_draws=N_DRAWS,
+        ).size.d50
+        for of_tracks in (light, None)
+    )
+    error = (corrected.high - corrected.low) / (2 * 1.96)
+    assert abs(corrected.value - 100) < 4 * error
+    assert error < 3
+    assert as_seen.value > 108
 
 
 def test_step_is_that_of_stokes_and_einstein():
@@ -192,7 +223,11 @@ def test_step_is_that_of_stokes_and_einstein():
 def test_too_few_tracks_give_columns_without_rows_and_no_number(n_tracks):
     some = diffusion_of(lognormal(20))
     few = type(some)(
-        some.table.iloc[:n_tracks], some.diameters_nm, some.log_likelihood[:n_tracks], some.captures, some.min_track
+        some.table.iloc[:n_tracks],
+        some.diameters_nm,
+        some.log_likelihood[:n_tracks],
+        some.captures,
+        some.min_track,
     )
     distribution = size_distribution(few, n_draws=5)
     assert list(distribution.table.columns) == list(SizeDistribution.COLUMNS)
@@ -261,8 +296,9 @@ def test_without_draws_there_is_no_interval_but_a_value():
 
 
 def test_statistics_of_a_triangle_by_hand():
-    # Density 1 - |d - 100|/10 from 90 to 110: mean = mode = d50 = 100, variance 10²/6; below 90 + x lie x²/200, so
-    # d10 = 90 + sqrt(20) = 94.472 and, by symmetry, d90 = 105.528; span (105.528 - 94.472)/100 = 0.11056.
+    # Density 1 - |d - 100|/10 from 90 to 110: mean = mode = d50 = 100, variance 10²/6; below 90 + x lie
+    # x²/200, so d10 = 90 + sqrt(20) = 94.472 and, by symmetry, d90 = 105.528; span (105.528 - 94.472)/100 =
+    # 0.11056.
     diameter = np.arange(80.0, 121.0)
     density = np.maximum(1 - np.abs(diameter - 100) / 10, 0) / 10
     found = point_statistics(diameter, density)
@@ -280,7 +316,9 @@ def test_statistics_of_a_triangle_by_hand():
 def test_mode_lies_between_the_points_of_the_grid(mode_nm):
     """A normal density has a parabola for its logarithm: exact."""
     diameter = np.arange(50.0, 200.0)
-    assert point_statistics(diameter, np.exp(-0.5 * ((diameter - mode_nm) / 20) ** 2))["mode"] == pytest.approx(mode_nm)
+    assert point_statistics(diameter, np.exp(-0.5 * ((diameter - mode_nm) / 20) ** 2))[
+        "mode"
+    ] == pytest.approx(mode_nm)
 
 
 @pytest.mark.parametrize("slope", [-1.0, 1.0])

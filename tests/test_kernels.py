@@ -70,8 +70,8 @@ def z_of_pooled_diffusion(tracks, true_diffusion, blur, bounds=INFINITE):
 
 
 def test_100_nm_in_water_at_25_degrees_diffuses_with_4_9_square_micrometres_per_second():
-    # CODATA 2018: kB = 1.380649e-23 J/K. kB T = 1.380649e-23 x 298.15 = 4.116405e-21 J; IAPWS 2008: 0.8900 mPa·s.
-    # 3 pi 0.8900e-3 x 100e-9 = 8.388052e-10 N s/m, and 4.116405e-21/8.388052e-10 = 4.90746e-12 m²/s.
+    # CODATA 2018: kB = 1.380649e-23 J/K. kB T = 1.380649e-23 x 298.15 = 4.116405e-21 J; IAPWS 2008: 0.8900
+    # mPa·s. 3 pi 0.8900e-3 x 100e-9 = 8.388052e-10 N s/m, and 4.116405e-21/8.388052e-10 = 4.90746e-12 m²/s.
     assert stokes_einstein_diffusion_m2_s(100e-9, 298.15, 0.89e-3) == pytest.approx(4.90746e-12, rel=2e-6)
 
 
@@ -124,7 +124,9 @@ def test_conditions_of_being_observed_equal_numerical_integrals(bounds):
 def test_displacements_of_a_blurred_particle_have_the_covariance_that_the_likelihood_assumes():
     """N = 10 000 tracks of 4 frames, seed 3: the exact Brownian bridge against C_nn, C_n,n+1 and C_n,n+2."""
     n_tracks, sigma, share = 10_000, 40e-9, 0.81
-    tracks = simulate(np.random.default_rng(3), np.full(n_tracks, 80.0), 4, sigma_m=sigma, exposure_share=share)
+    tracks = simulate(
+        np.random.default_rng(3), np.full(n_tracks, 80.0), 4, sigma_m=sigma, exposure_share=share
+    )
     u = np.diff(tracks["x"].reshape(n_tracks, 4), axis=1)
     expected = naive.displacement_covariance(
         np.arange(4), np.full(4, sigma), diffusion_m2_s(80.0).item(), TAU, share / 6
@@ -139,7 +141,7 @@ def test_displacements_of_a_blurred_particle_have_the_covariance_that_the_likeli
 @pytest.mark.parametrize("exposure_share", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("gap_share", [0.0, 0.15])
 def test_diffusion_coefficient_is_unbiased_at_every_exposure(exposure_share, gap_share):
-    """N = 500 tracks of 20 frames, seed 4, 100 nm, localisation error 30 nm: |z| < 4 of the Cramér-Rao bound."""
+    """N = 500 tracks of 20 frames, seed 4, 100 nm, error 30 nm: |z| < 4 of the Cramér-Rao bound."""
     tracks = simulate(
         np.random.default_rng(4),
         np.full(500, 100.0),
@@ -155,11 +157,13 @@ def test_diffusion_coefficient_is_unbiased_at_every_exposure(exposure_share, gap
 
 
 def tracks_in_a_field(width, n_tracks, n_frames, diffusion, seed):
-    """Particles that start anywhere in a square field and are followed until they leave it; no error, no blur."""
+    """Particles that start anywhere in a square field, followed until they leave it; no error, no blur."""
     random = np.random.default_rng(seed)
     x, y = (
         random.uniform(0, width, (n_tracks, 1))
-        + np.pad(random.normal(0, np.sqrt(2 * diffusion * TAU), (n_tracks, n_frames - 1)), ((0, 0), (1, 0))).cumsum(1)
+        + np.pad(
+            random.normal(0, np.sqrt(2 * diffusion * TAU), (n_tracks, n_frames - 1)), ((0, 0), (1, 0))
+        ).cumsum(1)
         for _ in range(2)
     )
     inside = np.logical_and.accumulate((x >= 0) & (x <= width) & (y >= 0) & (y <= width), axis=1)
@@ -187,7 +191,7 @@ def test_outward_steps_lost_at_the_edge_of_the_field_do_not_bias_the_diffusion_c
 
 
 def test_steps_beyond_the_search_range_do_not_bias_the_diffusion_coefficient():
-    """N = 20 000 steps, seed 6, of which those above 1.5 sd are never linked: a truncated Rayleigh distribution."""
+    """N = 20 000 steps, seed 6; those above 1.5 sd are never linked: a truncated Rayleigh distribution."""
     diffusion, random = diffusion_m2_s(100.0), np.random.default_rng(6)
     sd = math.sqrt(2 * diffusion * TAU)
     u = random.normal(0, sd, (20_000, 2))
@@ -301,7 +305,7 @@ def test_steps_two_apart_do_not_correlate_however_long_the_exposure():
 
 
 def test_smoothed_tracks_show_themselves_two_steps_apart():
-    """Positions averaged over three frames, as interpolating codecs do, N = 2000 tracks of 20 frames, seed 10."""
+    """Positions averaged over three frames, as some codecs do, N = 2000 tracks of 20 frames, seed 10."""
     tracks = simulate(np.random.default_rng(10), np.full(2000, 100.0), 20, sigma_m=20e-9)
     for axis in ("x", "y"):
         rows = tracks[axis].reshape(2000, 20)

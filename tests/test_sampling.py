@@ -13,7 +13,7 @@ SHEET = (10.0, math.inf, math.inf)
 
 
 def stays_inside(step_sd, lengths, n_frames, n_particles, seed):
-    """Share of particles, anywhere in the box at first, that are inside at each of ``n_frames`` frames in a row."""
+    """Share of particles, anywhere in the box at first, that are inside at ``n_frames`` frames in a row."""
     random = np.random.default_rng(seed)
     inside = np.ones(n_particles, dtype=bool)
     for length in (length for length in lengths if math.isfinite(length)):
@@ -44,8 +44,8 @@ def test_probability_of_staying_in_view(step_sd_um, lengths_um, n_frames):
 
 
 def test_two_frames_in_a_sheet_by_hand():
-    # One step: a particle within |z| of an edge is lost if it steps over it; integrated over both edges of a sheet
-    # 10 deep this is E|step|/10 = 0.5 sqrt(2/pi)/10 = 0.0398942.
+    # One step: a particle within |z| of an edge is lost if it steps over it; integrated over both edges of a
+    # sheet 10 deep this is E|step|/10 = 0.5 sqrt(2/pi)/10 = 0.0398942.
     found = probability_inside(np.array([0.5]), SHEET, 2)
     assert found[0] == pytest.approx(1 - 0.0398942, abs=1e-7)
 
@@ -63,7 +63,7 @@ def test_probability_never_leaves_zero_to_one():
 
 
 def share_in_long_runs(step_sd, depth, min_track, seed, n_particles=1000, n_frames=800):
-    """Walk particles in a periodic liquid six sheets deep; return the share of positions in long runs, by particle."""
+    """Walk particles in a periodic liquid six sheets deep; return their positions in long runs and in all."""
     random = np.random.default_rng(seed)
     z = np.mod(
         random.uniform(0, 6 * depth, (n_particles, 1))
@@ -82,7 +82,7 @@ def share_in_long_runs(step_sd, depth, min_track, seed, n_particles=1000, n_fram
 
 @pytest.mark.parametrize(("step_sd_um", "min_track"), [(0.63, 5), (1.14, 5), (0.63, 3)])
 def test_share_of_positions_in_tracks_that_are_long_enough(step_sd_um, min_track):
-    """N = 1000 particles x 800 frames, seed 22: within the formula's 1 % and 4 standard errors between particles."""
+    """N = 1000 particles x 800 frames, seed 22: within the formula's 1 % and 4 standard errors."""
     in_long, in_all = share_in_long_runs(step_sd_um, 10.0, min_track, 22)
     found = in_long.sum() / in_all.sum()
     error = np.std(in_long - found * in_all) / in_all.mean() / math.sqrt(len(in_all))

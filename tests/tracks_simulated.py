@@ -1,8 +1,8 @@
 """Tracks of free diffusion with exact motion blur: known truth without a picture.
 
-The mean position during an exposure is drawn exactly, without sub-steps: given a Brownian path's displacement b
-over the exposure, its mean lies at b/2 with a variance of 2 D t_E/12 (the Brownian bridge). This does not use
-the covariances that the library's likelihood is made of, so that it can be their judge.
+The mean position during an exposure is drawn exactly, without sub-steps: given a Brownian path's displacement
+b over the exposure, its mean lies at b/2 with a variance of 2 D t_E/12 (the Brownian bridge). This does not
+use the covariances that the library's likelihood is made of, so that it can be their judge.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def simulate(random, diameters_nm, lengths, *, sigma_m=0.0, exposure_share=1.0, 
     parts = []
     for diffusion, n_frames in zip(diffusion_m2_s(diameters_nm), lengths, strict=True):
         axes = [
-            blurred_path(random, diffusion, n_frames, frame_time, exposure_share * frame_time) for _ in range(2)
+            blurred_path(random, diffusion, n_frames, frame_time, exposure_share * frame_time)
+            for _ in range(2)
         ]
         seen = random.random(n_frames) >= gap_share
         seen[[0, -1]] = True
@@ -78,7 +79,7 @@ def simulate(random, diameters_nm, lengths, *, sigma_m=0.0, exposure_share=1.0, 
 
 
 def as_table(tracks, mpp=0.1, spread_frames=0, random=None):
-    """Return simulated tracks as a table with trackpy's columns (px); the first frames spread over a video."""
+    """Return simulated tracks as a table with trackpy's columns (px), starting at random frames if asked."""
     particle = np.repeat(np.arange(len(tracks["offsets"]) - 1), np.diff(tracks["offsets"]))
     first = np.zeros(len(tracks["offsets"]) - 1, dtype=np.int64)
     if random is not None:
@@ -94,10 +95,13 @@ def as_table(tracks, mpp=0.1, spread_frames=0, random=None):
     )
 
 
-def made_diffusion(random, diameters_nm, n_positions, *, captures=None, n_frames=500, light=None, threshold=np.nan):
+def made_diffusion(
+    random, diameters_nm, n_positions, *, captures=None, n_frames=500, light=None, threshold=np.nan
+):
     """Return a Diffusion made without kernels: r² of sharp, exactly localised steps is all that a track says.
 
-    The sum S of r² over n steps is 4 D tau times a gamma variable of shape n, so ln L(d) = -n ln D - S/(4 D tau).
+    The sum S of r² over n steps is 4 D tau times a gamma variable of shape n, so ln L(d) = -n ln D - S/(4 D
+    tau).
     """
     diameters_nm = np.asarray(diameters_nm, dtype=float)
     n_tracks = len(diameters_nm)

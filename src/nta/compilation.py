@@ -20,7 +20,14 @@ import numba
 
 logger = logging.getLogger(__name__)
 
-KERNEL_SOURCES: Final = ("kernels.py", "localisation.py", "simulation/rendering.py", "compilation.py")
+KERNEL_SOURCES: Final = (
+    "kernels.py",
+    "localisation.py",
+    "detection/fused_features.py",
+    "detection/fused_kernels.py",
+    "simulation/rendering.py",
+    "compilation.py",
+)
 """Files that hold kernels, relative to the package: their text decides which cache folder is used."""
 
 _config: Any = numba.config  # its names are set at run time, where a type checker cannot see them
@@ -74,7 +81,7 @@ def is_compiled() -> bool:
 
 
 def load_kernels() -> None:
-    """Import every kernel that measuring needs, compile what is not cached, and mark the cache as complete."""
+    """Import every kernel that measuring needs, compile what is not cached, mark the cache as complete."""
     import nta.kernels
     import nta.localisation  # noqa: F401
 

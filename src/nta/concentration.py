@@ -17,7 +17,7 @@ from nta.tracking import LinkedCapture, Tracks
 UM3_PER_ML: Final = 1e12
 
 NOMINAL_DEPTH_RELATIVE_SD: Final = 0.25
-"""Standard uncertainty of a depth that nobody calibrated: between instruments it varies up to a factor of 2."""
+"""Standard uncertainty of a depth that nobody calibrated: instruments differ by up to a factor of 2."""
 
 _NORMAL_95: Final = 1.96
 _MAX_LAG_SHARE: Final = 0.25
@@ -63,12 +63,12 @@ def particle_concentration(
     dilution: float | None = None,
     masked_px: tuple[int, ...] | None = None,
 ) -> Concentration:
-    """Return the number concentration: centres per frame in tracks, over the share tracks catch, over the volume.
+    """Return the number concentration: centres per frame in tracks over the share caught and the volume.
 
-    c = N / (q W H h), N the mean number of positions per frame that lie in tracks of the length used, q their share
-    (the ``seen_share`` of the distribution), W and H the field without the detector's margin and masked areas, h
-    the nominal depth (METHODS, section 5). The interval holds the count's own fluctuation in time and the depth's
-    uncertainty, multiplied as relative errors of a positive number.
+    c = N / (q W H h), N the mean number of positions per frame that lie in tracks of the length used, q their
+    share (the ``seen_share`` of the distribution), W and H the field without the detector's margin and masked
+    areas, h the nominal depth (METHODS, section 5). The interval holds the count's own fluctuation in time
+    and the depth's uncertainty, multiplied as relative errors of a positive number.
 
     Parameters
     ----------
@@ -133,12 +133,12 @@ def _volume_um3(capture: LinkedCapture, masked_px: int) -> float:
 
 
 def _relative_variance_of_mean(counts: NDArray[np.float64]) -> float:
-    """Return Var(mean)/mean² of a count that remembers itself: Var = N tau_c/F, tau_c summed from its autocorrelation.
+    """Return Var(mean)/mean² of a count that remembers itself: Var = N tau_c/F.
 
-    Successive frames show the same particles: counting them as independent is wrong by a factor of 20. The sum stops
-    at the first negative value or at a quarter of the video.
+    Successive frames show the same particles: counting them as independent is wrong by a factor of 20. tau_c
+    is the sum of the autocorrelation up to its first negative value or a quarter of the video.
     """
-    mean = counts.mean()
+    mean = float(counts.mean())
     deviation = counts - mean
     variance = float(np.mean(deviation**2))
     if variance == 0.0:

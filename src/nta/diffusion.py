@@ -34,7 +34,8 @@ _DIMMEST_SHARE: Final = 0.05
 _CANDIDATE_ERRORS_M: Final = tuple(np.geomspace(2e-9, 200e-9, 21).tolist())
 _MAX_TRIAL_TRACKS: Final = 600
 
-# Width of a scatter microscope's spot (sd, µm) when no image tells it: 0.2 µm, an objective of NA 0.4 at 405 to 488 nm.
+# Width of a scatter microscope's spot (sd, µm) when no image tells it: 0.2 µm, an objective of NA 0.4 at 405
+# to 488 nm.
 _SPOT_SD_UM: Final = 0.2
 
 
@@ -45,11 +46,11 @@ class Diffusion:
     Parameters
     ----------
     table : DataFrame
-        ``capture``, ``particle``, ``first_frame``, ``n_positions``; ``diffusion_um2_s`` (maximum likelihood) with its 95 %
-        profile interval ``diffusion_low_um2_s``, ``diffusion_high_um2_s`` (NaN where the interval is open);
-        ``diameter_nm``; ``localisation_error_nm`` (rms of the positions' own errors); ``cve_um2_s`` (covariance estimate, for
-        comparison); ``mass`` and ``light`` (means of trackpy's mass and of the disc's, grey levels; NaN without an
-        image), ``x``, ``y`` (mean, px).
+        ``capture``, ``particle``, ``first_frame``, ``n_positions``; ``diffusion_um2_s`` (maximum likelihood)
+        with its 95 % profile interval ``diffusion_low_um2_s``, ``diffusion_high_um2_s`` (NaN where the
+        interval is open); ``diameter_nm``; ``localisation_error_nm`` (rms of the positions' own errors);
+        ``cve_um2_s`` (covariance estimate, for comparison); ``mass`` and ``light`` (means of trackpy's mass
+        and of the disc's, grey levels; NaN without an image), ``x``, ``y`` (mean, px).
     diameters_nm : (n_sizes,) float64
         Diameters at which the likelihood is known, equally spaced in their logarithm.
     log_likelihood : (n_tracks, n_sizes) float64
@@ -106,8 +107,8 @@ def estimate_diffusion(
     Parameters
     ----------
     tracks : Tracks or DataFrame
-        From :func:`nta.link`, or a table with trackpy's columns made elsewhere (drift taken out). A table without
-        ``sigma_px`` gets one localisation error for all, found by maximum likelihood.
+        From :func:`nta.link`, or a table with trackpy's columns made elsewhere (drift taken out). A table
+        without ``sigma_px`` gets one localisation error for all, found by maximum likelihood.
     settings : Settings, optional
         What was asked for: ``min_track``; for a DataFrame also how the video was taken.
     acquisition : Acquisition, optional
@@ -138,7 +139,12 @@ def estimate_diffusion(
     table = pd.concat(tables, ignore_index=True) if tables else Diffusion.empty_table()
     stacked = np.concatenate(likelihoods) if likelihoods else np.empty((0, diameters_nm.size))
     return Diffusion(
-        table.astype(Diffusion.COLUMNS), diameters_nm, stacked, tracks.captures, min_track, _threshold_light(tracks.table)
+        table.astype(Diffusion.COLUMNS),
+        diameters_nm,
+        stacked,
+        tracks.captures,
+        min_track,
+        _threshold_light(tracks.table),
     )
 
 
@@ -171,14 +177,22 @@ def _diameter_grid(flats: list[tuple[LinkedCapture, FlatTracks]], settings: Sett
 
 
 def _crude_diameter_nm(capture: LinkedCapture, flat: FlatTracks) -> float:
-    """Return the median diameter from first to last position of long tracks; only its order of magnitude counts."""
+    """Return the median diameter of long tracks from first to last position; only its magnitude counts."""
     long = np.diff(flat.offsets) >= 10
     if long.sum() < 20:
         return 0.0
     first, last = flat.offsets[:-1][long], flat.offsets[1:][long] - 1
     lag_s = (flat.frames[last] - flat.frames[first]) * capture.acquisition.frame_time_s
-    d_x = flat.x_m[last] - flat.x_m[first] - (flat.drift_x_m[flat.frames[last]] - flat.drift_x_m[flat.frames[first]])
-    d_y = flat.y_m[last] - flat.y_m[first] - (flat.drift_y_m[flat.frames[last]] - flat.drift_y_m[flat.frames[first]])
+    d_x = (
+        flat.x_m[last]
+        - flat.x_m[first]
+        - (flat.drift_x_m[flat.frames[last]] - flat.drift_x_m[flat.frames[first]])
+    )
+    d_y = (
+        flat.y_m[last]
+        - flat.y_m[first]
+        - (flat.drift_y_m[flat.frames[last]] - flat.drift_y_m[flat.frames[first]])
+    )
     # r² is exponential with mean 4 D t, whose median is ln 2 of the mean.
     diffusion = float(np.median((d_x**2 + d_y**2) / (4.0 * lag_s))) / math.log(2.0)
     acquisition = capture.acquisition
@@ -188,7 +202,9 @@ def _crude_diameter_nm(capture: LinkedCapture, flat: FlatTracks) -> float:
     )
 
 
-def _log_likelihood(capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats, growth_s_m2: float) -> Floats:
+def _log_likelihood(
+    capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats, growth_s_m2: float
+) -> Floats:
     acquisition = capture.acquisition
     metres = acquisition.mpp * 1e-6
     return track_log_likelihood(
@@ -225,10 +241,10 @@ def _covariances(capture: LinkedCapture, flat: FlatTracks) -> Floats:
 def _with_fitted_error(
     capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats
 ) -> tuple[FlatTracks, float]:
-    """Return tracks without an image with one localisation error for all, and the errors' growth with D (s/m²).
+    """Return tracks without an image with one localisation error for all, and its growth with D (s/m²).
 
-    The error is that at which all tracks, sizes spread as a lognormal, are most likely. Blur spreads the photons,
-    so it grows with the particle's speed, sigma² (1 + D t_E/s_0²) (METHODS, section 3).
+    The error is that at which all tracks, sizes spread as a lognormal, are most likely. Blur spreads the
+    photons, so it grows with the particle's speed, sigma² (1 + D t_E/s_0²) (METHODS, section 3).
     """
     growth = capture.acquisition.exposure_s / (_SPOT_SD_UM * 1e-6) ** 2
     trial = _every_kth_track(flat, _MAX_TRIAL_TRACKS)
@@ -283,7 +299,8 @@ def _table(
             "diffusion_low_um2_s": constant / np.exp(high),
             "diffusion_high_um2_s": constant / np.exp(low),
             "diameter_nm": np.exp(best),
-            "localisation_error_nm": np.sqrt(np.add.reduceat(flat.sigma_m**2, flat.offsets[:-1]) / lengths) * 1e9,
+            "localisation_error_nm": np.sqrt(np.add.reduceat(flat.sigma_m**2, flat.offsets[:-1]) / lengths)
+            * 1e9,
             "cve_um2_s": cve[:, 0] * 1e12,
             "mass": means["mass"].to_numpy() if "mass" in means else math.nan,
             "light": means["disc_mass"].to_numpy() if "disc_mass" in means else math.nan,
@@ -294,7 +311,7 @@ def _table(
 
 
 def _profile(log_diameter: Floats, logl: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the maximum of each row (by a parabola) and where it has fallen by 1.92 to either side (NaN: nowhere)."""
+    """Return each row's maximum (by a parabola) and where it has fallen by 1.92 around it (NaN: nowhere)."""
     rows = np.arange(len(logl))
     peak = np.clip(np.argmax(logl, axis=1), 1, log_diameter.size - 2)
     left, middle, right = (logl[rows, peak + shift] for shift in (-1, 0, 1))
@@ -306,15 +323,22 @@ def _profile(log_diameter: Floats, logl: Floats) -> tuple[Floats, Floats, Floats
     top = middle - 0.25 * (left - right) * shift
     fallen = logl < (np.maximum(top, logl.max(axis=1)) - _HALF_CHI2_95)[:, None]
     threshold = np.maximum(top, logl.max(axis=1)) - _HALF_CHI2_95
-    return best, _crossing(log_diameter, logl, fallen, peak, threshold, -1), _crossing(
-        log_diameter, logl, fallen, peak, threshold, 1
+    return (
+        best,
+        _crossing(log_diameter, logl, fallen, peak, threshold, -1),
+        _crossing(log_diameter, logl, fallen, peak, threshold, 1),
     )
 
 
 def _crossing(
-    log_diameter: Floats, logl: Floats, fallen: NDArray[np.bool_], peak: NDArray[np.int64], threshold: Floats, side: int
+    log_diameter: Floats,
+    logl: Floats,
+    fallen: NDArray[np.bool_],
+    peak: NDArray[np.int64],
+    threshold: Floats,
+    side: int,
 ) -> Floats:
-    """Return where each row first falls below its threshold on one side of its peak, by linear interpolation."""
+    """Return where each row first falls below its threshold on one side of its peak, interpolated."""
     size = log_diameter.size
     index = np.arange(size)[None, :]
     beyond = fallen & ((index - peak[:, None]) * side > 0)

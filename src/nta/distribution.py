@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Final, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
 from scipy.signal import find_peaks
+from threadpoolctl import threadpool_limits
 
 from nta.diffusion import Diffusion, diffusion_m2_s
 from nta.estimate import Estimate
@@ -30,9 +32,10 @@ MIN_TRACKS: Final = 10
 """Fewer tracks say nothing about a distribution."""
 
 SMALLEST_NM: Final = 30.0
-"""Smaller particles leave the reach of the linker and the sheet; the distribution starts here unless told otherwise."""
+"""Smaller particles leave the linker's reach and the sheet; the distribution starts here if not told."""
 
 _BLOCK_S: Final = 2.0
+_DRAW_STEPS: Final = 12
 _MIN_BLOCKS: Final = 10
 _LIGHT_ROUNDS: Final = 2
 TRACKS_PER_PARTICLE: Final = 2.0
@@ -77,7 +80,8 @@ class SizeStatistics:
     @classmethod
     def missing(cls) -> Self:
         """Return the statistics of a sample in which nothing was sized."""
-        return cls(*(Estimate.missing() for _ in range(7)))
+        nothing = Estimate.missing()
+        return cls(nothing, nothing, nothing, nothing, nothing, nothing, nothing)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,8 @@ class SizeDistribution:
     n_tracks : int
         Tracks behind it.
     seen_share : float
-        Share of the positions of all particles in view that lie in the tracks used; the concentration divides by it.
+        Positions in the tracks used over positions of all particles within the nominal depth; above 1 where
+        bright particles are seen deeper than that. The concentration divides by it.
     smoothness : float
         Penalty weight that the evidence chose.
     """
@@ -131,11 +136,11 @@ def size_distribution(
 ) -> SizeDistribution:
     """Estimate the number-weighted size distribution of the particles in the liquid.
 
-    Penalised maximum likelihood over all tracks (:mod:`nta.penalised`), each weighted by its length so that every
-    position in view counts once, divided by the share of positions that tracks catch (:mod:`nta.sampling`) and by the
-    depth in which a size is seen; where the tracks carry light, size is fitted to motion and light together
-    (:mod:`nta.visibility`).
-    Intervals come from a bootstrap over blocks of time: the same particle comes back, so tracks are not independent.
+    Penalised maximum likelihood over all tracks (:mod:`nta.penalised`), each weighted by its length so that
+    every position in view counts once, divided by the share of positions that tracks catch
+    (:mod:`nta.sampling`) and by the depth in which a size is seen; where the tracks carry light, size is
+    fitted to motion and light together (:mod:`nta.visibility`). Intervals come from a bootstrap over blocks
+    of time: the same particle comes back, so tracks are not independent.
 
     Parameters
     ----------
@@ -156,28 +161,40 @@ def size_distribution(
         Empty, all statistics missing, with fewer than 10 tracks.
     """
     settings = Settings() if settings is None else settings
-    n_tracks = len(diffusion.table)
-    if n_tracks < MIN_TRACKS:
+    if len(diffusion.table) < MIN_TRACKS:
         return SizeDistribution.missing()
+    # One thread: sums in another order would give other bytes, and the matrices are too small to gain by
+    # more.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _distribution(diffusion, settings, systematic_relative_sd, n_draws, progress)
+
+
+def _distribution(
+    diffusion: Diffusion, settings: Settings, systematic_relative_sd: float, n_draws: int, progress: Progress
+) -> SizeDistribution:
+    n_tracks = len(diffusion.table)
     lengths = diffusion.table["n_positions"].to_numpy(np.float64)
     log_grid = np.log(diffusion.diameters_nm)
     problem, best, weights, law = _fit(diffusion, lengths, log_grid)
     diameter_nm = _output_grid(diffusion.diameters_nm, settings)
     log_density = spline_at(best.coefficients, np.log(diameter_nm), log_grid)
-    seen = _seen_share(diffusion, diameter_nm) * _relative_depth(law, log_density, diameter_nm)
+    seen = _seen_share(diffusion, diameter_nm) * _depth_share(law, diameter_nm)
     density, seen_share = _density(log_density, diameter_nm, seen)
-    draws = []
     random = np.random.default_rng(settings.seed)
     blocks = _time_blocks(diffusion)
+    draws = []
     for draw in range(n_draws):
         block_weights = random.poisson(1.0, blocks.max() + 1)[blocks]
         if (block_weights > 0).sum() >= MIN_TRACKS:
             fit = problem.fit_with(
-                weights * block_weights, best.smoothness, best.coefficients, evidence=False
+                weights * block_weights,
+                best.smoothness,
+                best.coefficients,
+                evidence=False,
+                max_steps=_DRAW_STEPS,
             )
-            draws.append(
-                _density(spline_at(fit.coefficients, np.log(diameter_nm), log_grid), diameter_nm, seen)[0]
-            )
+            drawn_log_density = spline_at(fit.coefficients, np.log(diameter_nm), log_grid)
+            draws.append(_density(drawn_log_density, diameter_nm, seen)[0])
         progress("intervals", draw + 1, n_draws)
     drawn = np.array(draws).reshape(-1, diameter_nm.size)
     return SizeDistribution(
@@ -192,8 +209,9 @@ def size_distribution(
 def systematic_relative_sd(values: Mapping[str, Sourced]) -> float:
     """Return the relative standard uncertainty of a diameter from the values it was computed with.
 
-    d goes with mpp², T/eta(T) (2.6 % per kelvin in water) and 1/eta; an error of the exposure share moves it by
-    (1/3)/(1 - share/3) of itself (motion blur, METHODS, section 3). An assumed value is less sure than a stated one.
+    d goes with mpp², T/eta(T) (2.6 % per kelvin in water) and 1/eta; an error of the exposure share moves it
+    by (1/3)/(1 - share/3) of itself (motion blur, METHODS, section 3). An assumed value is less sure than a
+    stated one.
     """
 
     def sd(name: str, pair: tuple[float, float]) -> float:
@@ -218,7 +236,7 @@ def _output_grid(diameters_nm: Floats, settings: Settings) -> Floats:
 
 
 def _seen_share(diffusion: Diffusion, diameter_nm: Floats) -> Floats:
-    """Return, for every diameter, the share of its positions that lie in tracks of the length used, mean of captures."""
+    """Return the share of the positions of each diameter that lie in tracks long enough, mean of captures."""
     shares = [
         share_in_tracks(step_sd_um(capture.acquisition, diameter_nm), capture.volume_um, diffusion.min_track)
         for capture in diffusion.captures
@@ -234,11 +252,11 @@ def step_sd_um(acquisition: Acquisition, diameter_nm: Floats) -> Floats:
 def _fit(
     diffusion: Diffusion, lengths: Floats, log_grid: Floats
 ) -> tuple[Problem, DensityFit, Floats, LightLaw | None]:
-    """Return the problem solved, its solution, the tracks' weights, and the law of the light where there is light.
+    """Return the problem, its solution, the tracks' weights, and the law of the light where there is light.
 
-    Motion alone is fitted first; the law of the light that follows from it then sharpens the sizes, and a second
-    round settles both. A video shows the same particle several times (METHODS, section 4: resampling tracks is too
-    narrow by 1.4): its tracks count half, lest the smoothness follow single particles.
+    Motion alone is fitted first; the law of the light that follows from it then sharpens the sizes, and a
+    second round settles both. A video shows the same particle several times (METHODS, section 4: resampling
+    tracks is too narrow by 1.4): its tracks count half, lest the smoothness follow single particles.
     """
     log_light, log_threshold = (
         np.log(np.maximum(diffusion.table["light"].to_numpy(np.float64), 1.0)),
@@ -260,23 +278,16 @@ def _fit(
     return problem, best, weights, law
 
 
-def _relative_depth(law: LightLaw | None, log_density: Floats, diameter_nm: Floats) -> Floats:
-    """Return the depth relative to its mean over the tracks: the nominal depth is that of the sample as a whole."""
-    if law is None:
-        return np.ones_like(diameter_nm)
-    depth = law.relative_depth(diameter_nm)
-    tracked = np.exp(log_density - log_density.max()) / diameter_nm
-    relative: Floats = depth / float(
-        np.trapezoid(depth * tracked, diameter_nm) / np.trapezoid(tracked, diameter_nm)
-    )
-    return relative
+def _depth_share(law: LightLaw | None, diameter_nm: Floats) -> Floats:
+    """Return the depth in which each diameter is seen over the nominal one; ones without light."""
+    return np.ones_like(diameter_nm) if law is None else law.depth_share(diameter_nm)
 
 
 def _density(log_density: Floats, diameter_nm: Floats, seen: Floats) -> tuple[Floats, float]:
     """Return the density per nm of the particles in the liquid, and the share of positions that was seen.
 
-    ``log_density`` is per unit of ln d and of positions in tracks: dividing by d and by the share seen turns it into
-    particles per nm.
+    ``log_density`` is per unit of ln d and of positions in tracks: dividing by d and by the share seen turns
+    it into particles per nm.
     """
     tracked = np.exp(log_density - log_density.max()) / diameter_nm
     tracked /= np.trapezoid(tracked, diameter_nm)
@@ -308,7 +319,7 @@ def _table(diameter_nm: Floats, density: Floats, drawn: Floats) -> pd.DataFrame:
         low, high = np.quantile(drawn, _BAND, axis=0)
     else:
         low = high = np.full_like(density, np.nan)
-    cumulative = cumulative_trapezoid(density, diameter_nm, initial=0.0)
+    cumulative = cumulative_trapezoid(density, diameter_nm, initial=0)
     return pd.DataFrame(
         {
             "diameter_nm": diameter_nm,
@@ -322,7 +333,7 @@ def _table(diameter_nm: Floats, density: Floats, drawn: Floats) -> pd.DataFrame:
 
 def point_statistics(diameter_nm: Floats, density: Floats) -> dict[str, float]:
     """Return mode, mean, sd, d10, d50, d90 (nm) and span of one density per nm on an ascending grid."""
-    cumulative = cumulative_trapezoid(density, diameter_nm, initial=0.0)
+    cumulative = cumulative_trapezoid(density, diameter_nm, initial=0)
     total = cumulative[-1]
     mean = float(np.trapezoid(density * diameter_nm, diameter_nm) / total)
     variance = float(np.trapezoid(density * (diameter_nm - mean) ** 2, diameter_nm) / total)
@@ -339,7 +350,7 @@ def point_statistics(diameter_nm: Floats, density: Floats) -> dict[str, float]:
 
 
 def _mode(diameter_nm: Floats, density: Floats) -> float:
-    """Return the highest point of the density, by a parabola through the logarithm of its three highest points."""
+    """Return the highest point of the density, by a parabola through the logarithm around it."""
     top = int(np.argmax(density))
     if not 0 < top < density.size - 1 or density[top - 1] <= 0 or density[top + 1] <= 0:
         return float(diameter_nm[top])
@@ -367,7 +378,7 @@ def _statistics_with_intervals(
 
 
 def _interval(value: float, replicas: Floats, systematic_sd: float, n: int) -> Estimate:
-    """Return the value with its 95 % interval: bootstrap quantiles and a relative systematic part in quadrature."""
+    """Return the value with its 95 % interval: bootstrap quantiles and the systematic part in quadrature."""
     if not len(replicas):
         return Estimate(value, math.nan, math.nan, n)
     low, high = np.quantile(replicas, _BAND)
@@ -380,20 +391,20 @@ def _interval(value: float, replicas: Floats, systematic_sd: float, n: int) -> E
 def _peaks(
     diameter_nm: Floats, density: Floats, drawn: Floats, n_tracks: int, systematic_sd: float
 ) -> tuple[Peak, ...]:
-    """Return the local maxima that hold at least 2 % of the particles, with the share between their valleys."""
+    """Return the maxima that hold at least 2 % of the particles, with the share between their valleys."""
     padded = np.concatenate([[0.0], density, [0.0]])
     tops = find_peaks(padded, prominence=_MIN_PEAK_PROMINENCE * density.max())[0] - 1
-    cumulative = cumulative_trapezoid(density, diameter_nm, initial=0.0)
+    cumulative = cumulative_trapezoid(density, diameter_nm, initial=0)
     cumulative = cumulative / cumulative[-1]
     valleys = [
         0,
-        *(a + int(np.argmin(density[a:b])) for a, b in zip(tops[:-1], tops[1:], strict=True)),
+        *(a + int(np.argmin(density[a:b])) for a, b in pairwise(tops)),
         density.size - 1,
     ]
     peaks = []
-    for index, top in enumerate(tops):
-        window = slice(valleys[index], valleys[index + 1] + 1)
-        fraction = float(cumulative[valleys[index + 1]] - cumulative[valleys[index]])
+    for start, stop in pairwise(valleys):
+        window = slice(start, stop + 1)
+        fraction = float(cumulative[stop] - cumulative[start])
         if fraction < _MIN_PEAK_FRACTION:
             continue
         replicas = np.array([_mode(diameter_nm[window], row[window]) for row in drawn])

@@ -39,7 +39,7 @@ class Estimate:
         return Estimate(self.value * factor, self.low * factor, self.high * factor, self.n)
 
     def to_dict(self) -> dict[str, float | None]:
-        """Return ``{"value", "low", "high"}`` with ``None`` for NaN or infinity, as ``summary.json`` wants it."""
+        """Return ``{"value", "low", "high"}`` for ``summary.json``, with ``None`` for NaN or infinity."""
         return {
             name: number if math.isfinite(number) else None
             for name, number in (("value", self.value), ("low", self.low), ("high", self.high))
@@ -49,4 +49,5 @@ class Estimate:
     def from_dict(cls, mapping: dict[str, float | None]) -> Self:
         """Return the estimate that :meth:`to_dict` wrote."""
         numbers = (mapping.get(name) for name in ("value", "low", "high"))
-        return cls(*(math.nan if number is None else float(number) for number in numbers))
+        value, low, high = (math.nan if number is None else float(number) for number in numbers)
+        return cls(value, low, high)

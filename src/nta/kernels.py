@@ -43,7 +43,10 @@ def _log_probability_inside(position_m: float, drift_m: float, length_m: float, 
     return math.log(max(inside, 1e-12))
 
 
-@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8, f8, f8, f8, f8, f8)")
+@kernel(
+    "f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], "
+    "f8, f8, f8, f8, f8, f8)"
+)
 def track_log_likelihood(
     offsets: Integers,
     frames: Integers,
@@ -160,7 +163,8 @@ def covariance_estimates(
     """Return the covariance estimates of every track: D, squared localisation error, step count.
 
     D = <u_n²>/(2 tau) + <u_n u_{n+1}>/tau and sigma² = R <u_n²> + (2 R - 1) <u_n u_{n+1}>, averaged over both
-    axes (Vestergaard, Blainey & Flyvbjerg 2014, PRE 89, 022726, eqs. 14, 16). Only steps over exactly one frame count.
+    axes (Vestergaard, Blainey & Flyvbjerg 2014, PRE 89, 022726, eqs. 14, 16). Only steps over exactly one
+    frame count.
 
     Parameters
     ----------

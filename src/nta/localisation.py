@@ -1,8 +1,9 @@
 """Where a spot is, to a fraction of a pixel: the soft disc on background-subtracted raw pixels.
 
-trackpy finds particles well; its refined position, taken from a band-passed 8-bit image, is 2 to 12 times worse
-than this one (METHODS, section 2). A disc of about 1 µm also takes the *mean* position of a particle that moves
-during the exposure, which the likelihood of a track assumes; a matched filter would follow the brightest part.
+trackpy finds particles well; its refined position, taken from a band-passed 8-bit image, is 2 to 12 times
+worse than this one (METHODS, section 2). A disc of about 1 µm also takes the *mean* position of a particle
+that moves during the exposure, which the likelihood of a track assumes; a matched filter would follow the
+brightest part.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def soft_disc_centroids(
     n_recentres: int,
     max_shift_px: float,
 ) -> Floats:
-    """Return the centroid and mass of every spot in a disc with a soft rim, w = clip(r + 1/2 - distance, 0, 1).
+    """Return centroid and mass of every spot in a disc with a soft rim, w = clip(r + 1/2 - distance, 0, 1).
 
     Parameters
     ----------
@@ -52,10 +53,11 @@ def soft_disc_centroids(
     Returns
     -------
     (n, 4) float64
-        Columns y, x (px), mass (sum of w signal), and the centroid's standard error per axis for noise of one grey
-        level in every pixel, sqrt(sum w² dx²)/(mass - rim). The rim is the light that a shifted disc would lose on
-        one side and win on the other, sum over the soft rim of signal r/2: where the disc cuts through the light of
-        a wide spot, its centroid follows the noise that much more. Infinite where there is no light.
+        Columns y, x (px), mass (sum of w signal), and the centroid's standard error per axis for noise of one
+        grey level in every pixel, sqrt(sum w² dx²)/(mass - rim). The rim is the light that a shifted disc
+        would lose on one side and win on the other, sum over the soft rim of signal r/2: where the disc cuts
+        through the light of a wide spot, its centroid follows the noise that much more. Infinite where there
+        is no light.
     """
     height, width = signal.shape
     result = np.empty((y_px.size, 4))
@@ -65,10 +67,10 @@ def soft_disc_centroids(
         lever = 0.0
         rim = 0.0
         for _ in range(n_recentres):
-            top = max(0, int(math.floor(centre_y - radius_px)))
-            bottom = min(height - 1, int(math.ceil(centre_y + radius_px)))
-            left = max(0, int(math.floor(centre_x - radius_px)))
-            right = min(width - 1, int(math.ceil(centre_x + radius_px)))
+            top = max(0, math.floor(centre_y - radius_px))
+            bottom = min(height - 1, math.ceil(centre_y + radius_px))
+            left = max(0, math.floor(centre_x - radius_px))
+            right = min(width - 1, math.ceil(centre_x + radius_px))
             mass = 0.0
             moment_y = 0.0
             moment_x = 0.0
@@ -117,10 +119,10 @@ ERROR_FLOOR_PX: Final = 0.08
 def localisation_error_px(noise_error_px: Floats, disagreement_px: Floats) -> Floats:
     """Return the standard error per axis to reckon with, px.
 
-    Camera noise explains the error of bright isolated spots only. Haze, neighbours in the disc and merged spots
-    show themselves: they pull the detector's band-passed window and the raw disc to different places. On simulated
-    spots the error per axis is 0.4 of that distance from 0.4 to 4 px (``benchmarks/localisation.py``), and spots
-    that agree are 5 times better than the average.
+    Camera noise explains the error of bright isolated spots only. Haze, neighbours in the disc and merged
+    spots show themselves: they pull the detector's band-passed window and the raw disc to different places.
+    On simulated spots the error per axis is 0.4 of that distance from 0.4 to 4 px
+    (``benchmarks/localisation.py``), and spots that agree are 5 times better than the average.
 
     Parameters
     ----------

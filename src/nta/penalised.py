@@ -1,9 +1,10 @@
 """Penalised maximum likelihood of a density, from the likelihood of every track at every size.
 
-The density's logarithm is a cubic spline in ln d; its third derivative is penalised, whose null space is every
-lognormal: with little data the answer is a lognormal, with more it takes whatever shape the tracks demand. How much
-smoothing the data deserve is read off the evidence (Laplace), not chosen. The anchor is Silmore et al. 2019
-(ACS Nano, 10.1021/acsnano.8b07215), who put a smoothness prior on the sizes of the same kind of tracks.
+The density's logarithm is a cubic spline in ln d; its third derivative is penalised, whose null space is
+every lognormal: with little data the answer is a lognormal, with more it takes whatever shape the tracks
+demand. How much smoothing the data deserve is read off the evidence (Laplace), not chosen. The anchor is
+Silmore et al. 2019 (ACS Nano, 10.1021/acsnano.8b07215), who put a smoothness prior on the sizes of the same
+kind of tracks.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class DensityFit:
 
 @cache
 def _basis(n_sizes: int) -> tuple[Floats, Floats]:
-    """Return the spline basis on an even grid (n_sizes, n_splines) and the penalty: the integral of (theta''')².
+    """Return the spline basis on an even grid (n_sizes, n_splines) and the integral of (theta''')².
 
     The unit of ln d is one knot spacing times the number of spacings per e; the caller scales the penalty.
     """
@@ -110,13 +111,19 @@ class Problem:
         return best
 
     def fit_with(
-        self, weights: Floats, smoothness: float, start: Floats, *, evidence: bool = True
+        self,
+        weights: Floats,
+        smoothness: float,
+        start: Floats,
+        *,
+        evidence: bool = True,
+        max_steps: int = _MAX_STEPS,
     ) -> DensityFit:
-        """Return the fit at one smoothness, by damped Newton from ``start``."""
+        """Return the fit at one smoothness by damped Newton from ``start``; the evidence is optional."""
         penalty = smoothness * self._penalty
         coefficients = start
         value, share = self._objective(coefficients, weights, penalty)
-        for _ in range(_MAX_STEPS):
+        for _ in range(max_steps):
             step, slope = self._newton_step(coefficients, share, weights, penalty)
             scale = 1.0
             while True:
@@ -126,8 +133,9 @@ class Problem:
                     break
                 scale *= 0.5
             gain = new_value - value
-            if gain > 0:
-                coefficients, value, share = trial, new_value, new_share
+            if gain <= 0:
+                break
+            coefficients, value, share = trial, new_value, new_share
             if slope < _TOLERANCE * weights.sum():
                 break
         log_evidence = (
@@ -149,39 +157,44 @@ class Problem:
 
     def _responsibilities(self, share: Floats) -> Floats:
         joint = self._likelihood * share
-        return joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
+        responsibilities: Floats = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
+        return responsibilities
 
     def _newton_step(
         self, coefficients: Floats, share: Floats, weights: Floats, penalty: Floats
     ) -> tuple[Floats, float]:
         """Return the step and the slope of the objective along it.
 
-        The matrix is sum w (rho_i - pi)(rho_i - pi)' + lambda P: positive, and equal to the Hessian where it counts.
+        The matrix is sum w (rho_i - pi)(rho_i - pi)' + lambda P: positive everywhere, and near the solution
+        as good as the Hessian, whose steps have to be cut far more often on the way there.
         """
         deviation = (self._responsibilities(share) - share) @ self._basis
         gradient = weights @ deviation - penalty @ coefficients
         matrix = (deviation * weights[:, None]).T @ deviation + penalty
-        # Just above rounding: a ridge that grows with a stiff penalty would hold the lognormals, which cost nothing.
+        # Just above rounding: a ridge that grew with the penalty would hold the lognormals, which cost none.
         matrix[np.diag_indices_from(matrix)] += _RIDGE + _ROUNDING * np.trace(matrix) / N_SPLINES
         step: Floats = cho_solve(cho_factor(matrix), gradient)
         return step, float(gradient @ step)
+
+    def _hessian(self, rho: Floats, share: Floats, weights: Floats) -> Floats:
+        """Return minus the second derivative of the log-likelihood in the coefficients."""
+        projected = rho @ self._basis
+        mean_basis = share @ self._basis
+        n = weights.sum()
+        hessian: Floats = (projected * weights[:, None]).T @ projected
+        hessian += self._basis.T @ ((n * share - weights @ rho)[:, None] * self._basis)
+        hessian -= n * np.outer(mean_basis, mean_basis)
+        return hessian
 
     def _log_evidence(
         self, share: Floats, weights: Floats, penalty: Floats, smoothness: float, value: float
     ) -> float:
         """Return E = l_pen + (r/2) ln lambda - (1/2) ln det A, r = K - 3 (METHODS, section 4).
 
-        A is the Hessian of the penalised objective; the constant direction, which changes nothing, is given unit
-        curvature at every lambda alike.
+        A is the Hessian of the penalised objective; the constant direction, which changes nothing, is given
+        unit curvature at every lambda alike.
         """
-        rho = self._responsibilities(share)
-        n = weights.sum()
-        mean_rho = weights @ rho
-        projected = rho @ self._basis
-        hessian = (projected * weights[:, None]).T @ projected
-        hessian -= self._basis.T @ (mean_rho[:, None] * self._basis)
-        mean_basis = share @ self._basis
-        hessian += n * (self._basis.T @ (share[:, None] * self._basis) - np.outer(mean_basis, mean_basis))
+        hessian = self._hessian(self._responsibilities(share), share, weights)
         constant = np.full((N_SPLINES, N_SPLINES), 1.0 / N_SPLINES)
         eigenvalues = np.linalg.eigvalsh(hessian + penalty + constant)
         log_det = float(np.sum(np.log(np.maximum(eigenvalues, 1e-6))))
@@ -193,7 +206,8 @@ class Problem:
         mean, variance = _lognormal_moments(self._likelihood, grid, weights)
         centres = grid[0] + (np.arange(N_SPLINES) - 1.0) * (grid[-1] - grid[0]) / (N_SPLINES - 3.0)
         # A spline through a parabola: its coefficients are the parabola less a constant.
-        return -0.5 * (centres - mean) ** 2 / variance
+        start: Floats = -0.5 * (centres - mean) ** 2 / variance
+        return start
 
 
 def lognormal_log_likelihood(log_likelihood: Floats, log_diameter: Floats) -> float:

@@ -1,7 +1,7 @@
 """Tracks are not particles: what share of the particles in view ends up in tracks that are long enough.
 
 Small particles leave the thin sheet of light and come back, so that fewer of their positions lie in tracks of
-``m`` frames or more. The same factor corrects the size distribution and the concentration; it stands here once.
+``m`` frames or more. The same factor corrects the size distribution and the concentration.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ Floats = NDArray[np.float64]
 
 
 def probability_inside(step_sd_um: Floats, lengths_um: tuple[float, ...], n_frames: int) -> Floats:
-    """Return the probability that a particle, in view at first, stays in view for ``n_frames`` frames in a row.
+    """Return the probability that a particle in view at first is in view for ``n_frames`` frames in a row.
 
-    Q(n) = prod over the sides L of [1 - sqrt(2/pi) (s/L) sum_{k<n} k^-1/2]: to first order in s/L the expected
-    range of a Brownian path of n positions, seen only at the frames (METHODS, section 4). Good to 1 % while Q > 0.7.
+    Q(n) = prod over the sides L of [1 - sqrt(2/pi) (s/L) sum_{k<n} k^-1/2]: to first order in s/L the
+    expected range of a Brownian path of n positions, seen only at the frames (METHODS, section 4).
+    Good to 1 % while Q > 0.7.
 
     Parameters
     ----------
@@ -37,12 +38,11 @@ def probability_inside(step_sd_um: Floats, lengths_um: tuple[float, ...], n_fram
 
 
 def share_in_tracks(step_sd_um: Floats, lengths_um: tuple[float, ...], min_track: int) -> Floats:
-    """Return q_m = m Q(m) - (m - 1) Q(m + 1): the share of positions that lie in tracks of ``m`` frames or more.
+    """Return q_m = m Q(m) - (m - 1) Q(m + 1), the share of positions in tracks of ``m`` frames or more.
 
     Bounded below by 0.05: a size of which less than a twentieth is seen is not measured, and dividing by
     nothing would invent particles.
     """
-    q = min_track * probability_inside(step_sd_um, lengths_um, min_track) - (min_track - 1) * probability_inside(
-        step_sd_um, lengths_um, min_track + 1
-    )
-    return np.clip(q, 0.05, 1.0)
+    q_m = probability_inside(step_sd_um, lengths_um, min_track)
+    q_next = probability_inside(step_sd_um, lengths_um, min_track + 1)
+    return np.clip(min_track * q_m - (min_track - 1) * q_next, 0.05, 1.0)

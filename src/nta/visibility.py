@@ -1,11 +1,11 @@
-"""How much light a size scatters, and so how deep in the sheet it is seen: bright particles deeper and more often.
+"""How much light a size scatters, and so how deep in the sheet it is seen: bright particles deeper.
 
-The sheet's intensity falls off as a Gaussian of depth z, so a particle of light m0 at the centre shows
-ln m = ln m0 - (2 z/A)² at depth z and is seen while m exceeds the threshold: h = A sqrt(ln(m0/threshold)) (METHODS,
-section 5). Depths being equally probable, ln m has the density (1/2) [(ln m0 - ln m)(ln m0 - ln threshold)]^-1/2 below
-ln m0. Fitting that law to the tracks, each with all the sizes that its motion allows, tells m0(d); the same law then
-tells size from light where motion alone cannot. The factor h corrects the distribution and the concentration alike;
-it stands here once.
+The sheet's intensity falls off as a Gaussian of depth z, so a particle of light m0 at the centre shows ln m =
+ln m0 - (2 z/A)² at depth z and is seen while m exceeds the threshold: h = A sqrt(ln(m0/threshold)) (METHODS,
+section 5). Depths being equally probable, ln m has the density (1/2) [(ln m0 - ln m)(ln m0 - ln
+threshold)]^-1/2 below ln m0. Fitting that law to the tracks, each with all the sizes that its motion allows,
+tells m0(d); the same law then tells size from light where motion alone cannot. The factor h corrects the
+distribution and the concentration alike; it stands here once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TABLE_END: Final = 14.0
 
 @dataclass(frozen=True, slots=True)
 class LightLaw:
-    """The light of a particle at the sheet's centre, a power of its diameter: ln m0 = intercept + exponent ln(d/d_ref).
+    """The light of a particle at the sheet's centre: ln m0 = intercept + exponent ln(d/d_ref).
 
     Parameters
     ----------
@@ -59,18 +59,22 @@ class LightLaw:
     smear: float
 
     def log_ratio(self, log_diameter: Floats) -> Floats:
-        """Return ln(m0/threshold) at ``log_diameter``, at least 0.1: what was seen at all was not invisible."""
+        """Return ln(m0/threshold) at ``log_diameter``, at least 0.1: what was seen was not invisible."""
         log_m0 = self.intercept + self.exponent * (log_diameter - self.log_reference)
         return np.maximum(log_m0 - self.log_threshold, _MIN_LOG_RATIO)
 
-    def relative_depth(self, diameter_nm: Floats) -> Floats:
-        """Return sqrt(ln(m0/threshold)), the depth in which each diameter is seen up to a constant."""
-        return np.sqrt(self.log_ratio(np.log(diameter_nm)))
+    def depth_share(self, diameter_nm: Floats) -> Floats:
+        """Return the depth in which each diameter is seen over the sheet's full width at half maximum.
+
+        exp(-4 ln 2 z²/w²) = threshold/m0 at both ends of the depth 2 z = w sqrt(ln(m0/threshold)/ln 2).
+        """
+        return np.sqrt(self.log_ratio(np.log(diameter_nm)) / math.log(2.0))
 
     def log_likelihood(self, log_light: Floats, log_diameter: Floats) -> Floats:
         """Return the log density of the light of each track at each size, (n_tracks, n_sizes).
 
-        One track in ten may have light of any strength (merged spots, haze): brightness informs, motion decides.
+        One track in ten may have light of any strength (merged spots, haze): brightness informs, motion
+        decides.
         """
         ratio = self.log_ratio(log_diameter)
         below = (ratio + self.log_threshold)[None, :] - np.maximum(log_light, self.log_threshold)[:, None]
@@ -82,7 +86,7 @@ class LightLaw:
 def fit_light_law(
     log_light: Floats, posterior: Floats, log_diameter: Floats, weights: Floats, log_threshold: float
 ) -> LightLaw | None:
-    """Return the law under which the light of all tracks is most likely, or ``None`` with fewer than 50 tracks.
+    """Return the law under which the light of all tracks is most likely, or ``None`` with too few tracks.
 
     Parameters
     ----------

@@ -121,13 +121,20 @@ def detect(
     window = (slice(top, top + height), slice(left, left + width))
     start, stop = (0, None) if settings.frames is None else settings.frames
     load_kernels()
-    samples = np.stack([frame[window] for frame in video.sample(N_SAMPLE_FRAMES, start, stop)])
-    if len(samples) < MIN_FRAMES:
+    sampled = video.sample(N_SAMPLE_FRAMES, start, stop)
+    if not sampled and start > 0:
+        raise SettingsError(
+            f"{video.path.name} has {_count(video)} frames and --frames asks for those from {start}: give A:B with A "
+            "below that"
+        )
+    if len(sampled) < MIN_FRAMES:
         raise RejectedError(
-            f"{video.path.name} has {len(samples)} frame(s) to look at; a track needs at least {MIN_FRAMES}: "
+            f"{video.path.name} has {len(sampled)} frame(s) to look at; a track needs at least {MIN_FRAMES}: "
             "record a longer video",
             code="too_short",
         )
+    samples = np.stack([frame[window] for frame in sampled])
+    del sampled
     appearance = look(samples, settings.invert)
     _reject_without_signal(video, samples, appearance)
     diameter_px = settings.diameter_px or appearance.diameter_px
@@ -167,6 +174,10 @@ def detect(
     )
 
 
+def _count(video: Video) -> int:
+    return video.reader.count() if video.n_frames is None else video.n_frames
+
+
 def _field(video: Video, settings: Settings) -> tuple[int, int, int, int]:
     if settings.roi is None:
         return 0, 0, video.width, video.height
@@ -203,7 +214,9 @@ def _search(
     """Return one row a spot, (n, columns + frame), and the number of frames looked at."""
     radius_px = max(DISC_RADIUS_UM / mpp, diameter_px / 2.0)
     start, stop = frames
-    expected = video.n_frames if stop is None else stop
+    held = video.n_frames
+    expected = stop if held is None or stop is None else min(stop, held)
+    expected = held if stop is None else expected
     total = None if expected is None else expected - start
     found: list[NDArray[np.float64]] = []
     n_frames = 0

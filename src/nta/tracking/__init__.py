@@ -82,7 +82,12 @@ def link(
     table = detections.table
     if smallest_nm is None:
         smallest_nm = FIRST_SMALLEST_NM if settings.size_range_nm is None else settings.size_range_nm[0]
-    reach_px = search_range(acquisition, smallest_nm) if settings.search_range_px is None else settings.search_range_px
+    if settings.search_range_px is None:
+        # Never below the radius of a spot: spots are at least a diameter apart, so no less can go wrong there, and a
+        # first fit that reads too large (compressed film) must not cut the steps that would prove it wrong.
+        reach_px = max(search_range(acquisition, smallest_nm), detections.diameter_px / 2.0)
+    else:
+        reach_px = settings.search_range_px
     memory = 0 if settings.memory is None else settings.memory
     drift = _first_drift(detections)
     linked, ledger = table.assign(particle=pd.Series(dtype="int64")), {}
