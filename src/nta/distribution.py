@@ -258,19 +258,15 @@ def _fit(
     second round settles both. A video shows the same particle several times (METHODS, section 4: resampling
     tracks is too narrow by 1.4): its tracks count half, lest the smoothness follow single particles.
     """
-    log_light, log_threshold = (
-        np.log(np.maximum(diffusion.table["light"].to_numpy(np.float64), 1.0)),
-        diffusion.threshold_light,
-    )
-    has_light = bool(np.all(np.isfinite(log_light))) and log_threshold > 0
+    log_light = np.log(np.maximum(diffusion.table["light"].to_numpy(np.float64), 1.0))
+    threshold = diffusion.threshold_light
+    has_light = bool(np.all(np.isfinite(log_light))) and threshold > 0
     weights = lengths * len(lengths) / lengths.sum() / (TRACKS_PER_PARTICLE if has_light else 1.0)
     problem = Problem(diffusion.log_likelihood, log_grid)
     best = problem.fit(weights)
     law: LightLaw | None = None
     for _ in range(_LIGHT_ROUNDS if has_light else 0):
-        law = fit_light_law(
-            log_light, problem.posterior(best.share), log_grid, weights, math.log(log_threshold)
-        )
+        law = fit_light_law(log_light, problem.posterior(best.share), log_grid, weights, math.log(threshold))
         if law is None:
             break
         problem = Problem(diffusion.log_likelihood + law.log_likelihood(log_light, log_grid), log_grid)

@@ -233,7 +233,7 @@ def _verdict(flags: tuple[Flag, ...], distribution: SizeDistribution) -> tuple[S
     warnings = [found for found in flags if found.level != "info"]
     if warnings:
         return "warn", warnings[0].code, warnings[0].message
-    return "ok", None, f"{distribution.n_tracks} particles were followed and sized; nothing looks wrong"
+    return "ok", None, f"{distribution.n_tracks} tracks were long enough to be sized; nothing looks wrong"
 
 
 def _counts(measured: list[_Measured], tracks: Tracks, diffusion: Diffusion) -> Counts:

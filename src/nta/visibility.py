@@ -27,6 +27,7 @@ MAX_EXPONENT: Final = 6.0
 _SMEARS: Final = (0.15, 0.3, 0.6, 1.0)
 _STRAY_SHARE: Final = 0.1
 _MIN_LOG_RATIO: Final = 0.1
+_ROUNDING: Final = 0.04  # a sharp bend of h(d) would be a bend of the distribution
 _MIN_TRACKS: Final = 50
 _MAX_TRACKS: Final = 1500
 _SIZE_STEP: Final = 3
@@ -61,7 +62,9 @@ class LightLaw:
     def log_ratio(self, log_diameter: Floats) -> Floats:
         """Return ln(m0/threshold) at ``log_diameter``, at least 0.1: what was seen was not invisible."""
         log_m0 = self.intercept + self.exponent * (log_diameter - self.log_reference)
-        return np.maximum(log_m0 - self.log_threshold, _MIN_LOG_RATIO)
+        above = (log_m0 - self.log_threshold - _MIN_LOG_RATIO) / _ROUNDING
+        ratio: Floats = _MIN_LOG_RATIO + _ROUNDING * np.logaddexp(0.0, above)
+        return ratio
 
     def depth_share(self, diameter_nm: Floats) -> Floats:
         """Return the depth in which each diameter is seen over the sheet's full width at half maximum.
