@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,9 @@ from nta.video import Video, open_video
 __all__ = ["analyze"]
 
 _LIBRARIES: Final = ("numpy", "scipy", "pandas", "numba", "trackpy", "scikit-image", "av", "tifffile")
+_ON_RECORD: Final = ("frames", "roi", "exclude", "size_range_nm", "method", "engine", "allow_partial", "seed")
+"""Settings that change the result and that no step reports: kept where somebody stated them."""
+
 _SECOND_PASS_SHARE: Final = 0.8
 _SECOND_PASS_QUANTILE: Final = 0.02
 
@@ -215,11 +218,18 @@ def _values_of(measured: list[_Measured], settings: Settings) -> dict[str, Sourc
         all_of_it = [found[name].value for found in each]
         same = all(value == first.value for value in all_of_it)
         values[name] = first if same else Sourced(all_of_it, first.origin)
+    for name in _ON_RECORD:
+        if settings.origin(name) != "assumed":
+            values[name] = Sourced(_as_lists(getattr(settings, name)), settings.origin(name))
     stated = settings.min_track is not None
     values["min_track"] = Sourced(
         settings.min_track if stated else DEFAULT_MIN_TRACK, settings.origin("min_track") if stated else "assumed"
     )
     return values
+
+
+def _as_lists(value: Any) -> Any:  # noqa: ANN401  # any setting
+    return [_as_lists(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _faults(measured: list[_Measured]) -> tuple[Flag, ...]:

@@ -214,10 +214,8 @@ def _search(
     """Return one row a spot, (n, columns + frame), and the number of frames looked at."""
     radius_px = max(DISC_RADIUS_UM / mpp, diameter_px / 2.0)
     start, stop = frames
-    held = video.n_frames
-    expected = stop if held is None or stop is None else min(stop, held)
-    expected = held if stop is None else expected
-    total = None if expected is None else expected - start
+    held = _count(video)
+    total = (held if stop is None else min(stop, held)) - start
     found: list[NDArray[np.float64]] = []
     n_frames = 0
     for number, raw in video.numbered_frames(start, stop):

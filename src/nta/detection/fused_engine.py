@@ -52,9 +52,9 @@ _KERNELS: Final[dict[str, tuple[Any, ...]]] = {
 }
 _FLOAT32_ROUNDING: Final = 2.0**-24
 
-# What the band-passed frame in float32 may be off by. uint8: at most 14 roundings of float32 on the way, none of a
-# number above 255. uint16: float64 on the way, with 14 roundings of 2^-53 of 65535.
-_BOUNDS: Final = {"uint8": 16 * 255 * _FLOAT32_ROUNDING, "uint16": 1e-9}
+# What the band-passed frame may be off by, in units of the frame's maximum: on the way to it are at most 14 roundings
+# of numbers that do not exceed it, of float32 for uint8 and of float64 for uint16.
+_BOUNDS: Final = {"uint8": 16 * _FLOAT32_ROUNDING, "uint16": 16 * 2.0**-53}
 # The rounding to float32 at the end, that of the scale, of the product and of the comparison, twice as much as needed.
 _GROWTH: Final = 8 * _FLOAT32_ROUNDING
 
@@ -137,7 +137,8 @@ class Locator:
         self._cosines, self._sines = np.cos(angle), np.sin(angle)
         self._half_widths = disc.sum(axis=1) // 2
         rows, columns = np.nonzero(disc)
-        self._disc = np.stack([rows, columns, rows * self.width + columns]).astype(np.int32)
+        self._disc = np.stack([rows, columns]).astype(np.int32)
+        self._steps = rows * self.width + columns
         self._disc_area = int(disc.sum())
         self._root_sum_squares = float(np.sqrt(np.sum(along_y[disc] ** 2)))
         taps = np.arange(-GAUSSIAN_REACH, GAUSSIAN_REACH + 1)
@@ -177,7 +178,7 @@ class Locator:
             np.zeros((3, width + self._window - 1), dtype=self.dtype),
         )
         self._dilation_memory = (
-            np.empty((diameter, width), dtype=np.uint8),
+            np.empty((diameter // 2 + 1, diameter + 1, width), dtype=np.uint8),
             np.zeros(width + diameter - 1, dtype=np.uint8),
         )
 
@@ -207,7 +208,7 @@ class Locator:
         n_candidates = self._candidates()
         features = np.empty((n_candidates, N_COLUMNS))
         *_, refine, _ = _KERNELS[self.dtype.name]
-        disc = (self._disc, self._cosines, self._sines)
+        disc = (self._disc, self._steps, self._cosines, self._sines)
         n_features = refine(raw, self._image, self._places, n_candidates, *disc, scale, min_mass, features)
         if n_features == 0:
             return np.empty((0, N_COLUMNS))
@@ -240,7 +241,7 @@ class Locator:
     def _bandpass(self, raw: Frame) -> float | None:
         """Fill ``_image`` with the band-passed frame in whole numbers and return its scale; None if all is black."""
         bandpass, exact, rescale, *_ = _KERNELS[self.dtype.name]
-        bound = _BOUNDS[self.dtype.name]
+        bound = _BOUNDS[self.dtype.name] * float(raw.max())
         filtered, places = self._filtered, self._places
         bandpass(raw, self._weights_real, self.diameter_px, *self._bandpass_memory, filtered, self._column_maxima)
         maximum = float(self._column_maxima.max())
@@ -272,7 +273,7 @@ class Locator:
 
         numpy's linear method: between the pixels of two ranks, as far as the rank wanted lies between them.
         """
-        sample = self._image[:: max(self.height // _SAMPLE_ROWS, 1)]
+        sample = self._image[:: max(self.height // _SAMPLE_ROWS, 1), ::4]
         lit = np.sort(sample[sample > 0])
         guesses = [0, 0, 0] if lit.size == 0 else lit[[int(share * (lit.size - 1)) for share in _SAMPLE_SHARES]]
         counts = _LevelCounts(self._image, self._white, _KERNELS[self.dtype.name][3], self._column_counts)

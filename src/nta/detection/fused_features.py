@@ -29,6 +29,7 @@ def _refine(
     places: Places,
     n_places: int,
     disc: Places,
+    steps: Integers,
     cosines: Floats,
     sines: Floats,
     scale: float,
@@ -46,9 +47,10 @@ def _refine(
         The frame, and the band-passed one in whole numbers.
     places : (n_places or more,) int32
         Candidates: row times w plus column, none nearer to the edge than the radius.
-    disc : (3, pixels of the disc) int32
-        Row and column of its pixels, counted from the corner of the square around it, and how far they are from
-        that corner in a frame of this width.
+    disc : (2, pixels of the disc) int32
+        Row and column of its pixels, counted from the corner of the square around it.
+    steps : (pixels of the disc,) int64
+        How far they are from that corner in the memory of a frame.
     cosines, sines : (pixels of the disc,) float64
         Of twice the angle.
     scale, min_mass : float
@@ -63,7 +65,7 @@ def _refine(
     """
     height, width = image.shape
     pixels, raw_pixels = image.reshape(-1), raw.reshape(-1)
-    rows, columns, steps = disc[0], disc[1], disc[2]
+    rows, columns = disc[0], disc[1]
     n_disc = steps.size
     radius = np.int64(rows[n_disc - 1]) // 2
     found = 0
@@ -111,8 +113,8 @@ def _refine(
     return found
 
 
-refine_8 = kernel("i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(_refine)
-refine_16 = kernel("i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i4[:, ::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(_refine)
+refine_8 = kernel("i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(_refine)
+refine_16 = kernel("i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(_refine)
 
 
 @kernel("void(f8[:, ::1], i8, i8, i4[:, ::1], i4[::1], b1[::1])")
@@ -150,48 +152,53 @@ def keep_separate(
                     j = np.int64(following[j])
 
 
-@kernel("void(u1[:, ::1], i8[::1], u1[:, ::1], u1[::1], u1[:, ::1])")
+@kernel("void(u1[:, ::1], i8[::1], u1[:, :, ::1], u1[::1], u1[:, ::1])")
 def find_background(lit: Bytes, half_widths: Integers, ring: Bytes, wide: Bytes, background: Bytes) -> None:
     """Write 1 to ``background`` where no pixel of ``lit`` within a disc is other than zero, and 0 elsewhere.
 
-    Each row is widened step by step, and handed to the rows above and below at the reach that they have of it.
+    Each row is widened step by step up to the radius; the rows around a pixel's own then count as wide as the disc
+    is at their distance.
 
     Parameters
     ----------
     half_widths : (diameter,) int64
         Reach of the disc to either side, for each of its rows.
-    ring, wide : (diameter, w), (w + diameter - 1,) uint8
-        Scratch; ``wide`` is zero at both ends.
+    ring, wide : (radius + 1, diameter + 1, w), (w + diameter - 1,) uint8
+        Scratch: the last rows at every width, and a row of zeros; ``wide`` is zero at both ends.
     background : (h, w or more) uint8
         Result; columns beyond w stay as they are.
     """
     height, width = lit.shape
     n_rows = half_widths.size
     radius = n_rows // 2
-    ring[:, :] = 0
-    reached = np.empty(width, dtype=np.uint8)
     middle = wide[radius:]
+    ring[0, n_rows, :] = 0
     for y in range(height + radius):
         if y < height:
-            source = lit[y]
+            source, widest = lit[y], ring[0, y % n_rows]
             for x in range(width):
                 middle[x] = source[x]
-                reached[x] = source[x]
-            for reach in range(radius + 1):
-                if reach > 0:
-                    left, right = wide[radius - reach :], wide[radius + reach :]
-                    for x in range(width):
-                        reached[x] |= left[x] | right[x]
-                for k in range(n_rows):
-                    if half_widths[k] == reach and 0 <= y + k - radius < height:
-                        target = ring[(y + k) % n_rows]
-                        for x in range(width):
-                            target[x] |= reached[x]
-        if y >= radius:
-            complete, out = ring[y % n_rows], background[y - radius]
+                widest[x] = source[x]
+            for reach in range(1, radius + 1):
+                left, right = wide[radius - reach :], wide[radius + reach :]
+                wider = ring[reach, y % n_rows]
+                for x in range(width):
+                    wider[x] = widest[x] | left[x] | right[x]
+                widest = wider
+        centre = y - radius
+        if centre >= 0:
+            out, own = background[centre], ring[radius, centre % n_rows]
             for x in range(width):
-                out[x] = complete[x] == 0
-            complete[:] = 0
+                out[x] = own[x]
+            for distance in range(1, radius + 1):
+                reach = half_widths[radius + distance]
+                above, below = centre - distance, centre + distance
+                upper = ring[reach, above % n_rows] if above >= 0 else ring[0, n_rows]
+                lower = ring[reach, below % n_rows] if below < height else ring[0, n_rows]
+                for x in range(width):
+                    out[x] |= upper[x] | lower[x]
+            for x in range(width):
+                out[x] = out[x] == 0
 
 
 def _background_sums(raw: Pixels, background: Bytes, words: Words) -> tuple[int, int, int]:

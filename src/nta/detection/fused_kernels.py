@@ -110,13 +110,11 @@ def _bandpass(
                 entering = ring[min(max(k, 0), height - 1) % n_ring]
                 for x in range(width):
                     columns[x] += entering[x]
-        else:
-            entering = ring[min(y + half, height - 1) % n_ring]
-            leaving = ring[max(y - 1 - half, 0) % n_ring]
-            for x in range(width):
-                columns[x] += entering[x] - leaving[x]
+        entering = ring[min(y + half, height - 1) % n_ring]
+        leaving = ring[max(y - 1 - half, 0) % n_ring] if y > 0 else entering
         inner = cut[half:]
         for x in range(width):
+            columns[x] += entering[x] - leaving[x]
             inner[x] = np.floor((columns[x] + one_half) * inverse)
         cut[:half] = inner[0]
         cut[half + width :] = inner[width - 1]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter1d
+from scipy.special import gammainc
 
 Floats = NDArray[np.float64]
 
@@ -17,6 +18,7 @@ MAX_FLOW_PX: Final = 40
 
 _MAX_PAIRS: Final = 3_000_000
 _PEAK_SDS: Final = 6.0
+_CHANCE: Final = 1e-9
 _SMOOTHING_S: Final = 1.0
 
 
@@ -47,12 +49,15 @@ def common_step_px(table: pd.DataFrame, width_px: int, height_px: int, step_sd_p
     edges = np.arange(-reach - 0.5, reach + 1.0)
     counts, _, _ = np.histogram2d(pairs[:, 0], pairs[:, 1], bins=(edges, edges))
     sd = max(1.0, min(step_sd_px, reach / 4.0))
-    smooth = gaussian_filter(counts, sd, mode="nearest")
+    smooth = gaussian_filter(counts, sd, mode="constant")
     background = float(np.median(smooth))
     row, column = np.unravel_index(int(np.argmax(smooth)), smooth.shape)
-    # Smoothing by a Gaussian averages 4 pi sd² bins: the error of the smoothed chance level.
-    error = math.sqrt(max(background, 1e-3) / (4.0 * math.pi * sd * sd))
-    if smooth[row, column] - background < _PEAK_SDS * error:
+    # Smoothing by a Gaussian averages 4 pi sd² bins: so many pairs stand at the peak, and so many would by chance.
+    bins = 4.0 * math.pi * sd * sd
+    at_peak, by_chance = float(smooth[row, column]) * bins, float(counts.mean()) * bins
+    error = math.sqrt(max(background, 1e-3) * bins)
+    # In a near-empty video a few pairs are many standard errors: there the Poisson law itself is asked.
+    if at_peak - background * bins < _PEAK_SDS * error or gammainc(at_peak, by_chance) > _CHANCE:
         return 0.0, 0.0
     return _centre_of_pile(counts, background, int(row), int(column), sd, reach)
 

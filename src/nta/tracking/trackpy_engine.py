@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Final
 
 import pandas as pd
@@ -26,17 +27,16 @@ def link_positions(positions: pd.DataFrame, search_range_px: float, memory: int)
     """
     import trackpy
 
-    logging.getLogger("trackpy").setLevel(logging.WARNING)
     if positions.empty:
         return pd.Series(dtype="int64")
     try:
-        linked = trackpy.link(positions, search_range_px, memory=memory)
+        linked = _linked(positions, search_range_px, memory)
     except trackpy.SubnetOversizeException:
         try:
-            linked = trackpy.link(
+            linked = _linked(
                 positions,
                 search_range_px,
-                memory=memory,
+                memory,
                 adaptive_stop=_SMALLEST_SHARE * search_range_px,
                 adaptive_step=_ADAPTIVE_STEP,
             )
@@ -49,3 +49,22 @@ def link_positions(positions: pd.DataFrame, search_range_px: float, memory: int)
             ) from None
     numbers: pd.Series[int] = linked["particle"].reindex(positions.index).astype("int64")
     return numbers
+
+
+def _linked(
+    positions: pd.DataFrame,
+    search_range_px: float,
+    memory: int,
+    adaptive_stop: float | None = None,
+    adaptive_step: float = _ADAPTIVE_STEP,
+) -> pd.DataFrame:
+    import trackpy
+
+    logging.getLogger("trackpy").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # trackpy 0.7 uses keywords that pandas 3.1 is about to drop.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        linked: pd.DataFrame = trackpy.link(
+            positions, search_range_px, memory=memory, adaptive_stop=adaptive_stop, adaptive_step=adaptive_step
+        )
+    return linked

@@ -1,0 +1,70 @@
+"""The slow, obvious twin of every stage of the fused detector: trackpy's and scipy's own functions, or plain loops."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import trackpy
+from scipy import ndimage
+from trackpy.find import percentile_threshold, where_close
+from trackpy.masks import binary_mask
+from trackpy.preprocessing import bandpass, convert_to_int, invert_image
+
+COLUMNS = ["y", "x", "mass", "size", "ecc", "signal", "raw_mass", "ep"]
+
+
+def locate(frame, diameter, min_mass, invert):
+    """trackpy.locate with its defaults, its columns in nta's order; (0, 8) where it finds nothing."""
+    with warnings.catch_warnings():
+        # trackpy warns of blank frames, of frames 3 or 4 pixels high, and of its own inversion.
+        warnings.simplefilter("ignore")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = trackpy.locate(frame, diameter, minmass=min_mass, invert=invert, engine="numba")
+    if len(found) == 0:
+        return np.empty((0, len(COLUMNS)))
+    return found[COLUMNS].to_numpy(dtype=float)
+
+
+def bandpassed(frame, diameter):
+    """The band-passed frame in float64."""
+    return bandpass(frame, (1, 1), (diameter, diameter), 1)
+
+
+def rescaled(frame, diameter):
+    """The scale and the band-passed frame in whole numbers."""
+    return convert_to_int(bandpassed(frame, diameter), frame.dtype)
+
+
+def threshold(image):
+    """The 64th percentile of the pixels that are not zero."""
+    return percentile_threshold(image, 64)
+
+
+def peaks(image, window, margin, least):
+    """Row and column of every pixel that is the maximum of its window, exceeds ``least`` and keeps the margin."""
+    dilation = ndimage.grey_dilation(image, (window, window), mode="constant")
+    rows, columns = np.nonzero((image == dilation) & (image > least))
+    height, width = image.shape
+    inside = (rows >= margin) & (rows < height - margin) & (columns >= margin) & (columns < width - margin)
+    return rows[inside] * width + columns[inside]
+
+
+def box_sums(row, size):
+    """The sums of ``size`` neighbours."""
+    return np.array([row[i : i + size].sum() for i in range(row.size - size + 1)])
+
+
+def dropped(features, separation):
+    """Which spots are too close to a heavier one."""
+    return where_close(features[:, :2], (separation, separation), features[:, 2])
+
+
+def background(image, radius):
+    """Where no pixel within the disc is lit."""
+    return ~ndimage.binary_dilation(image, structure=binary_mask((radius, radius), 2))
+
+
+def inverted(frame):
+    """Bright for dark."""
+    return invert_image(frame)

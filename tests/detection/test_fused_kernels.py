@@ -1,0 +1,137 @@
+"""Every stage of the fused detector against its slow twin."""
+
+from __future__ import annotations
+
+import math
+
+import naive_detection as naive
+import numpy as np
+import pytest
+
+from nta.detection.fused_engine import DIAMETERS, Locator
+from nta.detection.fused_features import keep_separate
+from nta.detection.fused_kernels import box_sums, find_brightest
+
+DTYPES = (np.uint8, np.uint16)
+
+
+def textured(dtype, seed=0, height=61, width=83, top=None):
+    """Noise with bright and dark patches that reach over every edge."""
+    random = np.random.default_rng(seed)
+    top = np.iinfo(dtype).max if top is None else top
+    patches = np.kron(random.random((height // 9 + 1, width // 9 + 1)), np.ones((9, 9)))[:height, :width]
+    return np.rint(top * np.clip(patches**3 + random.normal(0, 0.03, (height, width)), 0, 1)).astype(dtype)
+
+
+def locator(frame, diameter):
+    return Locator(*frame.shape, frame.dtype, diameter)
+
+
+@pytest.mark.parametrize("size", DIAMETERS)
+def test_box_sums(size):
+    row = np.random.default_rng(1).integers(0, 65536, 50 + size - 1).astype(np.float32)
+    sums = np.empty(50, dtype=np.float32)
+    box_sums(row, np.empty_like(row), sums, size)
+    np.testing.assert_array_equal(sums, naive.box_sums(row.astype(np.int64), size))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("diameter", [3, 7, 9, 15, 31])
+def test_bandpass_and_rescaling(dtype, diameter):
+    for seed, top in enumerate((None, 100, 30)):
+        frame = textured(dtype, seed, top=top)
+        ours = locator(frame, diameter)
+        scale, image = naive.rescaled(frame, diameter)
+        assert ours._bandpass(frame) == scale
+        np.testing.assert_array_equal(ours._image, image)
+        # What is below the threshold is only cut away with the rescaling.
+        exact = naive.bandpassed(frame, diameter)
+        lit = exact > 0
+        np.testing.assert_allclose(ours._filtered[lit], exact[lit], rtol=5e-7, atol=2.0**-20 * frame.max())
+        assert ours._column_maxima.max() == ours._filtered.max()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_single_pixels_are_exact_everywhere(dtype):
+    from nta.detection.fused_engine import _KERNELS
+
+    frame = textured(dtype, 3, 25, 31)
+    ours = locator(frame, 9)
+    ours._bandpass(frame)
+    places = np.arange(frame.size, dtype=np.int32)
+    values = np.empty(frame.size)
+    _KERNELS[frame.dtype.name][1](frame, ours._weights, ours._filtered, places, frame.size, values)
+    exact = naive.bandpassed(frame, 9).ravel()
+    np.testing.assert_array_equal(np.where(values >= 1, values, 0.0), exact)
+
+
+def test_brightest_pixels():
+    image = np.random.default_rng(4).random((20, 30)).astype(np.float32)
+    places = np.empty(image.size, dtype=np.int32)
+    n = find_brightest(image, image.max(axis=0), np.float32(0.9), places)
+    assert n > 20
+    np.testing.assert_array_equal(np.sort(places[:n]), np.flatnonzero(image >= np.float32(0.9)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_threshold(dtype):
+    # images from a single lit pixel to all of them, of few and of many levels; some beyond 255 rows
+    random = np.random.default_rng(5)
+    white = int(np.iinfo(dtype).max)
+    for trial in range(60):
+        shape = (int(random.integers(8, 40)), int(random.integers(8, 40))) if trial else (600, 9)
+        image = random.integers(0, int(random.choice([2, 5, 40, white])), shape, endpoint=True).astype(dtype)
+        image[random.random(shape) < random.random()] = 0
+        image[int(random.integers(0, shape[0])), 3] = white
+        ours = locator(image, 7)
+        ours._image[:] = image
+        assert ours._threshold() == math.floor(naive.threshold(image))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("diameter", DIAMETERS)
+def test_peaks(dtype, diameter):
+    random = np.random.default_rng(6)
+    for levels in (3, 40):
+        image = random.integers(0, levels, (70, 50)).astype(dtype)
+        ours = locator(image, diameter)
+        ours._image[:] = image
+        n = ours._candidates()
+        expected = naive.peaks(image, ours._window, diameter // 2, naive.threshold(image))
+        np.testing.assert_array_equal(ours._places[:n], expected)
+        assert n > 0
+
+
+@pytest.mark.parametrize("separation", [4, 10, 32])
+def test_of_close_spots_the_heaviest_stays(separation):
+    random = np.random.default_rng(7)
+    features = np.zeros((400, 8))
+    features[:, :2] = random.uniform(0, 100, (400, 2))
+    features[::3, :2] = np.rint(features[::3, :2])
+    features[200:250, :2] = features[:50, :2]  # exactly where another one is
+    features[:, 2] = random.integers(1, 12, 400)  # many ties
+    cells = np.empty((100 // separation + 1,) * 2, dtype=np.int32)
+    is_kept = np.empty(400, dtype=np.bool_)
+    keep_separate(features, 400, separation, cells, np.empty(400, dtype=np.int32), is_kept)
+    np.testing.assert_array_equal(np.flatnonzero(~is_kept), naive.dropped(features, separation))
+    assert 0 < is_kept.sum() < 400
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("diameter", [3, 7, 11, 15, 31])
+def test_background_and_its_noise(dtype, diameter):
+    random = np.random.default_rng(8)
+    for share in (0.0, 0.002, 0.02, 1.0):
+        frame = textured(dtype, 9)
+        ours = locator(frame, diameter)
+        ours._image[:] = random.random(frame.shape) < share
+        dark = naive.background(ours._image, diameter // 2)
+        with np.errstate(invalid="ignore"):
+            masses = np.array([4e6, 5e7])
+            ep = ours._static_error(frame, masses)
+        if not dark.any():
+            assert np.isnan(ep).all()
+            continue
+        disc = ours._disc_area
+        expected = frame[dark].std() / (masses - disc * frame[dark].mean()) * ours._root_sum_squares
+        np.testing.assert_allclose(ep, expected, rtol=1e-12)
