@@ -101,7 +101,8 @@ def matched(particles_per_frame: float, n_frames: int) -> tuple[pd.DataFrame, in
 def _of_one_frame(spots: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     at = truth[["x", "y"]].to_numpy(np.float64)
     peak = truth["peak_grey"].to_numpy(np.float64)
-    near = cKDTree(at).query_ball_point(spots[["x", "y"]].to_numpy(np.float64), REACH_PX)
+    tree = cKDTree(at)
+    near = [tree.query_ball_point(place, REACH_PX) for place in spots[["x", "y"]].to_numpy(np.float64)]
     own = np.array([places[int(np.argmax(peak[places]))] if places else -1 for places in near])
     rows, own = spots[own >= 0], own[own >= 0]
     return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""The slow, obvious twin of every stage of the fused detector: trackpy's and scipy's own functions, or plain loops."""
+"""The slow, obvious twin of every stage of the fused detector: trackpy's and scipy's own functions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def threshold(image):
 
 
 def peaks(image, window, margin, least):
-    """Row and column of every pixel that is the maximum of its window, exceeds ``least`` and keeps the margin."""
+    """Place of every pixel that is the maximum of its window, exceeds ``least`` and keeps the margin."""
     dilation = ndimage.grey_dilation(image, (window, window), mode="constant")
     rows, columns = np.nonzero((image == dilation) & (image > least))
     height, width = image.shape

@@ -65,6 +65,23 @@ def test_two_passes_end_where_they_are(swarm, spotted):
     pd.testing.assert_frame_equal(keys, keys.sort_values(["capture", "particle", "frame"]).reset_index(drop=True))
 
 
+def test_tracks_are_numbered_by_first_appearance_in_every_run(swarm):
+    # trackpy's own numbers follow memory addresses: each run gives others
+    table = swarm(n=60, n_frames=20, seed=10)
+    shuffled = table.sample(frac=1.0, random_state=1)
+    first = link_positions(table[["frame", "x", "y"]], 10.0, 0)
+    firsts = first.groupby(first).apply(lambda track: track.index.min())
+    assert list(firsts.index) == list(range(len(firsts)))
+    assert (table.loc[firsts, "frame"].diff().dropna() >= 0).all()
+    keep = []
+    for _ in range(3):
+        keep.append([object() for _ in range(1000)])
+        pd.testing.assert_series_equal(link_positions(table[["frame", "x", "y"]], 10.0, 0), first)
+    again = link_positions(shuffled[["frame", "x", "y"]], 10.0, 0).reindex(table.index)
+    pairs_of = [set(map(tuple, np.column_stack([first, again]).tolist()))]
+    assert len(pairs_of[0]) == first.nunique() == again.nunique()
+
+
 def test_range_by_hand():
     # D = kT/(3 pi eta d) = 1.380649e-23 * 298.15 / (3 pi * 0.89e-3 * 30e-9) = 1.6358e-11 m²/s;
     # sqrt(2 D/25) = 1.1440 µm = 6.8915 px of 0.166 µm; 3.7 of them are 25.50 px, and 1 px of margin

@@ -144,7 +144,7 @@ def detect(
             "a smaller --diameter-px"
         )
     min_mass = (
-        choose_min_mass(appearance, diameter_px, samples.dtype) if settings.min_mass is None else settings.min_mass
+        choose_min_mass(appearance, diameter_px, samples) if settings.min_mass is None else settings.min_mass
     )
     # A least brightness in trackpy's own units is one for the pixels as they are.
     gain = appearance.detector_gain if settings.min_mass is None else 1

@@ -136,13 +136,21 @@ def _noise_sd(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> float:
         return 1.0
     differences = np.diff(samples.astype(np.float32), axis=0) / np.float32(math.sqrt(2.0))
     differences -= np.median(differences, axis=(1, 2), keepdims=True)
-    sd = float(np.std(differences))
+    return max(core_sd(differences, least=0.2), 1.0 / math.sqrt(12.0))
+
+
+def core_sd(values: NDArray[np.float32], least: float = 1e-6) -> float:
+    """Return the standard deviation of the bulk of ``values``: cut at 3 sd until it stands, and made good for the cut.
+
+    ``least`` is the smallest one to cut at.
+    """
+    sd = float(np.std(values))
     for _ in range(30):
-        core = differences[np.abs(differences) <= _CLIP_SD * max(sd, 0.2)]
+        core = values[np.abs(values) <= _CLIP_SD * max(sd, least)]
         last, sd = sd, float(np.std(core, dtype=np.float64)) / _CLIPPED_SD
-        if abs(sd - last) < 1e-4 * last:
+        if abs(sd - last) <= 1e-4 * last:
             break
-    return max(sd, 1.0 / math.sqrt(12.0))
+    return max(sd, least)
 
 
 def _noise_map(samples: NDArray[np.uint8] | NDArray[np.uint16], noise_sd: float) -> NDArray[np.float32]:

@@ -1,14 +1,15 @@
 """trackpy's feature finding in a fraction of its time: the same rows, to the last bit.
 
-``trackpy.locate`` makes a dozen arrays of the frame's size in float64. Here a frame goes through a few kernels
-(:mod:`nta.detection.fused_kernels`, :mod:`nta.detection.fused_features`) whose working memory is kept from frame
-to frame. Columns, order of rows and values are those of :mod:`nta.detection.trackpy_engine`; only ``ep`` may
-differ, by the rounding of a standard deviation.
+``trackpy.locate`` makes a dozen arrays of the frame's size in float64. Here a frame goes through a few
+kernels (:mod:`nta.detection.fused_kernels`, :mod:`nta.detection.fused_features`) whose working memory is kept
+from frame to frame. Columns, order of rows and values are those of :mod:`nta.detection.trackpy_engine`; only
+``ep`` may differ, by the rounding of a standard deviation.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -52,13 +53,15 @@ _KERNELS: Final[dict[str, tuple[Any, ...]]] = {
 }
 _FLOAT32_ROUNDING: Final = 2.0**-24
 
-# What the band-passed frame may be off by, in units of the frame's maximum: on the way to it are at most 14 roundings
-# of numbers that do not exceed it, of float32 for uint8 and of float64 for uint16.
+# What the band-passed frame may be off by, in units of the frame's maximum: on the way to it are at most 14
+# roundings of numbers that do not exceed it, of float32 for uint8 and of float64 for uint16.
 _BOUNDS: Final = {"uint8": 16 * _FLOAT32_ROUNDING, "uint16": 16 * 2.0**-53}
-# The rounding to float32 at the end, that of the scale, of the product and of the comparison, twice as much as needed.
+# The rounding to float32 at the end, that of the scale, of the product and of the comparison, twice as much
+# as needed.
 _GROWTH: Final = 8 * _FLOAT32_ROUNDING
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
+_CountUpTo = Callable[[Frame, int, int, int, NDArray[np.uint8]], tuple[int, int, int]]
 
 
 def locate(
@@ -69,13 +72,15 @@ def locate(
     Parameters and result are those of :func:`nta.detection.trackpy_engine.locate`.
     """
     dtype = np.dtype(np.uint8 if frame.dtype == np.uint8 and gain == 1 else np.uint16)
-    return Locator(frame.shape[0], frame.shape[1], dtype, diameter_px).locate(frame, min_mass, invert=invert, gain=gain)
+    return Locator(frame.shape[0], frame.shape[1], dtype, diameter_px).locate(
+        frame, min_mass, invert=invert, gain=gain
+    )
 
 
 class _LevelCounts:
-    """Counts of the pixels up to some grey levels, three levels at a time, until a rank is pinned to its level."""
+    """Counts of the pixels up to some grey levels, three at a time, until a rank is pinned to its level."""
 
-    def __init__(self, image: Frame, white: int, count_up_to: Any, columns: NDArray[np.uint8]) -> None:
+    def __init__(self, image: Frame, white: int, count_up_to: _CountUpTo, columns: NDArray[np.uint8]) -> None:
         self._image, self._count_up_to, self._columns = image, count_up_to, columns
         self.known = {-1: 0, white: image.size}
 
@@ -118,7 +123,9 @@ class Locator:
 
     def __init__(self, height: int, width: int, dtype: np.dtype[Any], diameter_px: int) -> None:
         if diameter_px not in DIAMETERS:
-            raise UsageError(f"a spot diameter of {diameter_px} px is not an odd number from 3 to 31; give one that is")
+            raise UsageError(
+                f"a spot diameter of {diameter_px} px is not an odd number from 3 to 31; give one that is"
+            )
         if dtype.name not in _KERNELS:
             raise UsageError(f"pixels of {dtype.name} cannot be searched; convert them to uint8 or uint16")
         self.height, self.width, self.dtype, self.diameter_px = height, width, dtype, diameter_px
@@ -128,7 +135,7 @@ class Locator:
         self._set_up_row_memory()
 
     def _set_up_disc(self) -> None:
-        """Prepare trackpy's masks: the disc, the angles on it, and the Gaussian of 1 px, with trackpy's formulas."""
+        """Prepare the disc, the angles on it, and the Gaussian of 1 px, with trackpy's formulas."""
         radius = self.diameter_px // 2
         steps = np.arange(-radius, radius + 1)
         along_y, along_x = np.meshgrid(steps, steps, indexing="ij")
@@ -221,7 +228,9 @@ class Locator:
         return features
 
     def _amplified(self, frame: Frame, gain: int) -> NDArray[np.uint16]:
-        return np.minimum(frame.astype(np.uint32) * np.uint32(gain), self._white).astype(np.uint16)
+        brighter = frame.astype(np.uint32) * np.uint32(gain)
+        amplified: NDArray[np.uint16] = np.minimum(brighter, self._white).astype(np.uint16)
+        return amplified
 
     def _prepared(self, frame: Frame, invert: bool) -> Frame:
         """Return the frame as the kernels take it: contiguous, writeable, with bright spots."""
@@ -239,12 +248,16 @@ class Locator:
         return self._raw
 
     def _bandpass(self, raw: Frame) -> float | None:
-        """Fill ``_image`` with the band-passed frame in whole numbers and return its scale; None if all is black."""
+        """Fill ``_image`` with the band-passed frame in whole numbers; return its scale, None if black."""
         bandpass, exact, rescale, *_ = _KERNELS[self.dtype.name]
         bound = _BOUNDS[self.dtype.name] * float(raw.max())
         filtered, places = self._filtered, self._places
-        bandpass(raw, self._weights_real, self.diameter_px, *self._bandpass_memory, filtered, self._column_maxima)
+        bandpass(
+            raw, self._weights_real, self.diameter_px, *self._bandpass_memory, filtered, self._column_maxima
+        )
         maximum = float(self._column_maxima.max())
+        if maximum + bound + _GROWTH * maximum < 1.0:
+            return None
         level = maximum - 2 * (bound + _GROWTH * maximum)
         n_brightest = find_brightest(filtered, self._column_maxima, level, places)
         values = np.empty(n_brightest)
@@ -265,7 +278,9 @@ class Locator:
         flags = (self._flags, self._flag_words)
         threshold = self._threshold()
         margin = self.diameter_px // 2
-        found: int = peaks(self._image, self._window, margin, threshold, *self._peak_memory, *flags, self._places)
+        found: int = peaks(
+            self._image, self._window, margin, threshold, *self._peak_memory, *flags, self._places
+        )
         return found
 
     def _threshold(self) -> int:
@@ -275,7 +290,9 @@ class Locator:
         """
         sample = self._image[:: max(self.height // _SAMPLE_ROWS, 1), ::4]
         lit = np.sort(sample[sample > 0])
-        guesses = [0, 0, 0] if lit.size == 0 else lit[[int(share * (lit.size - 1)) for share in _SAMPLE_SHARES]]
+        guesses = (
+            [0, 0, 0] if lit.size == 0 else lit[[int(share * (lit.size - 1)) for share in _SAMPLE_SHARES]]
+        )
         counts = _LevelCounts(self._image, self._white, _KERNELS[self.dtype.name][3], self._column_counts)
         counts.ask(0, int(guesses[0]), int(guesses[-1]))
         n_dark = counts.known[0]
@@ -288,7 +305,7 @@ class Locator:
         return int(above - step * (1 - share) if share >= 0.5 else below + step * share)
 
     def _static_error(self, raw: Frame, raw_mass: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return trackpy's ``ep`` (Savin and Doyle 2005, Biophys. J. 88, 623), from the pixels far from any light."""
+        """Return trackpy's ``ep`` (Savin and Doyle 2005, Biophys. J. 88, 623)."""
         *_, background_sums = _KERNELS[self.dtype.name]
         if self._lit is not self._image:
             np.not_equal(self._image, 0, out=self._lit.view(np.bool_))

@@ -38,8 +38,8 @@ def _refine(
 ) -> int:
     """Move every candidate to its centre of brightness and describe the spot, as trackpy's ``refine_com``.
 
-    The disc moves by a pixel as long as the centre lies more than 0.6 px off its own. Mass, centre and size are
-    sums of whole numbers; only the eccentricity needs trackpy's order (row by row).
+    The disc moves by a pixel as long as the centre lies more than 0.6 px off its own. Mass, centre and size
+    are sums of whole numbers; only the eccentricity needs trackpy's order (row by row).
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _refine(
             square = pixels[corner:]
             mass, moment_y, moment_x = 0, 0, 0
             for k in range(n_disc):
-                pixel = np.int64(square[steps[k]])
+                pixel: Any = np.int64(square[steps[k]])
                 mass += pixel
                 moment_y += pixel * rows[k]
                 moment_x += pixel * columns[k]
@@ -101,7 +101,8 @@ def _refine(
             gyration += ((rows[k] - radius) ** 2 + (columns[k] - radius) ** 2) * pixel
             along += cosines[k] * pixel
             across += sines[k] * pixel
-            raw_mass += np.int64(raw_square[steps[k]])
+            raw_pixel: Any = np.int64(raw_square[steps[k]])
+            raw_mass += raw_pixel
             signal = max(signal, pixel)
         core = np.int64(square[radius * width + radius])
         row = features[found]
@@ -113,15 +114,24 @@ def _refine(
     return found
 
 
-refine_8 = kernel("i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(_refine)
-refine_16 = kernel("i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(_refine)
+refine_8 = kernel(
+    "i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])"
+)(_refine)
+refine_16 = kernel(
+    "i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])"
+)(_refine)
 
 
 @kernel("void(f8[:, ::1], i8, i8, i4[:, ::1], i4[::1], b1[::1])")
 def keep_separate(
-    features: Floats, n_features: int, separation: int, first: Places, following: Places, is_kept: NDArray[np.bool_]
+    features: Floats,
+    n_features: int,
+    separation: int,
+    first: Places,
+    following: Places,
+    is_kept: NDArray[np.bool_],
 ) -> None:
-    """Mark the spots that no heavier one comes close to; of equal ones the larger y + x stays, then the later.
+    """Mark the spots that no heavier one is close to; of equal ones the larger y + x stays, then the later.
 
     A spot that goes itself still drives others away, as in trackpy.
 
@@ -154,10 +164,10 @@ def keep_separate(
 
 @kernel("void(u1[:, ::1], i8[::1], u1[:, :, ::1], u1[::1], u1[:, ::1])")
 def find_background(lit: Bytes, half_widths: Integers, ring: Bytes, wide: Bytes, background: Bytes) -> None:
-    """Write 1 to ``background`` where no pixel of ``lit`` within a disc is other than zero, and 0 elsewhere.
+    """Write 1 to ``background`` where all pixels of ``lit`` within a disc are zero, and 0 elsewhere.
 
-    Each row is widened step by step up to the radius; the rows around a pixel's own then count as wide as the disc
-    is at their distance.
+    Each row is widened step by step up to the radius; the rows around a pixel's own then count as wide as the
+    disc is at their distance.
 
     Parameters
     ----------
@@ -213,7 +223,7 @@ def _background_sums(raw: Pixels, background: Bytes, words: Words) -> tuple[int,
             if words[y, word] != 0:
                 for x in range(word * _WORD, (word + 1) * _WORD):
                     if is_background[x] != 0:
-                        pixel = np.int64(row[x])
+                        pixel: Any = np.int64(row[x])
                         count += 1
                         total += pixel
                         squares += pixel * pixel

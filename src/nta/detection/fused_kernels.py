@@ -1,11 +1,12 @@
 """The stages of the fused detector, one kernel each; :mod:`nta.detection.fused_engine` puts them in order.
 
 The result is trackpy's to the last bit without its full-size float64 arrays. The band-passed frame is kept in
-float32 with a bound on its error; the few pixels whose integer value the bound leaves open are computed again in
-float64, in the order of additions that scipy uses. All other sums are of whole numbers, which no order changes.
+float32 with a bound on its error; the few pixels whose integer value the bound leaves open are computed again
+in float64, in the order of additions that scipy uses. All other sums are of whole numbers, which no order
+changes.
 
-Kernels that meet pixels exist for uint8 and uint16; the arithmetic that a width of pixel needs follows from the
-arrays that are handed in. Every kernel has its slow twin in ``tests/detection/naive_detection.py``.
+Kernels that meet pixels exist for uint8 and uint16; the arithmetic that a width of pixel needs follows from
+the arrays that are handed in. Every kernel has its slow twin in ``tests/detection/naive_detection.py``.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ _RING_MASK: Final = PEAK_RING_ROWS - 1
 
 @kernel("void(f4[::1], f4[::1], f4[::1], i8)")
 def box_sums(row: Singles, fours: Singles, sums: Singles, size: int) -> None:
-    """Write the sums of ``size`` neighbours (odd) to ``sums``, of one or three single values and of sums of four.
+    """Write the sums of ``size`` neighbours (odd) to ``sums``: one or three values, and sums of four.
 
-    ``row`` and the scratch ``fours`` are ``size - 1`` longer than ``sums``. Whole numbers below 2^24 stay exact.
+    ``row`` and the scratch ``fours`` are ``size - 1`` longer than ``sums``. Whole numbers below 2^24 stay
+    exact.
     """
     n = sums.size
     n_single = size % 4
@@ -68,10 +70,10 @@ def _bandpass(
     filtered: Singles,
     brightest: Singles,
 ) -> None:
-    """Write Gaussian minus running mean to ``filtered``, row by row, and each column's maximum to ``brightest``.
+    """Write Gaussian minus running mean to ``filtered``, and each column's maximum to ``brightest``.
 
-    The mean over ``diameter`` pixels is cut to a whole number after each axis, as scipy's filter does on integers;
-    the frame's edge is repeated for it, and is followed by zeros for the Gaussian.
+    The mean over ``diameter`` pixels is cut to a whole number after each axis, as scipy's filter does on
+    integers; the frame's edge is repeated for it, and is followed by zeros for the Gaussian.
 
     Parameters
     ----------
@@ -147,19 +149,21 @@ def _bandpass(
             brightest[x] = max(brightest[x], value)
 
 
-bandpass_8 = kernel("void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4[::1])")(
-    _bandpass
-)
-bandpass_16 = kernel("void(u2[:, ::1], f8[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f8[::1], f4[:, ::1], f4[::1])")(
-    _bandpass
-)
+bandpass_8 = kernel(
+    "void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4[::1])"
+)(_bandpass)
+bandpass_16 = kernel(
+    "void(u2[:, ::1], f8[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f8[::1], f4[:, ::1], f4[::1])"
+)(_bandpass)
 
 
-def _exact(raw: Pixels, weights: Floats, filtered: Singles, places: Places, n_places: int, values: Floats) -> None:
+def _exact(
+    raw: Pixels, weights: Floats, filtered: Singles, places: Places, n_places: int, values: Floats
+) -> None:
     """Write the band-passed value of single pixels, as trackpy has it: float64, scipy's order of additions.
 
-    The centre comes first, then the pairs from the outermost inwards; axis 0 before axis 1. The running mean is a
-    whole number, so ``filtered`` is near enough to tell it.
+    The centre comes first, then the pairs from the outermost inwards; axis 0 before axis 1. The running mean
+    is a whole number, so ``filtered`` is near enough to tell it.
     """
     height, width = raw.shape
     reach = GAUSSIAN_REACH
@@ -263,9 +267,10 @@ def _count_up_to(image: Pixels, first: int, second: int, third: int, columns: By
             c[x] += np.uint8(row[x] <= third)
         if y % _BYTE_MAX == _BYTE_MAX - 1 or y == height - 1:
             for x in range(width):
-                n_first += np.int64(a[x])
-                n_second += np.int64(b[x])
-                n_third += np.int64(c[x])
+                counted: Any = np.int64(a[x]), np.int64(b[x]), np.int64(c[x])
+                n_first += counted[0]
+                n_second += counted[1]
+                n_third += counted[2]
             columns[:, :] = 0
     return n_first, n_second, n_third
 
@@ -285,11 +290,11 @@ def _peaks(
     flag_words: Words,
     places: Places,
 ) -> int:
-    """Write where ``image`` exceeds ``threshold`` and is the maximum of its window to ``places``, in row order.
+    """Write to ``places`` where ``image`` exceeds ``threshold`` and is the maximum of its window.
 
-    The window of pixel ``i`` spans ``i - (window - 1) // 2`` to ``i + window // 2`` on both axes. Maxima over 2, 4,
-    8, ... pixels are made from each other, then two of them make the window: along a row in ``rows``, down the
-    columns in ``ring``, each step as soon as its rows are there.
+    The window of pixel ``i`` spans ``i - (window - 1) // 2`` to ``i + window // 2`` on both axes. Maxima over
+    2, 4, 8, ... pixels are made from each other, then two of them make the window: along a row in ``rows``,
+    down the columns in ``ring``, each step as soon as its rows are there.
 
     Parameters
     ----------

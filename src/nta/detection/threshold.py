@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
-from nta.detection.appearance import Appearance, Frame
+from nta.detection.appearance import Appearance, Frame, core_sd
 from nta.detection.trackpy_engine import locate
 
 FALSE_FEATURES_PER_FRAME: Final = 0.1
@@ -20,16 +21,21 @@ for noise that is somewhat more than the background tells (light of particles ou
 """
 
 _N_NOISE_FRAMES: Final = 24
+_N_COMPARED: Final = 12
 _SEED: Final = 107
 _ILLUMINATION_SMOOTHING_PX: Final = 32.0
 
 
-def choose_min_mass(appearance: Appearance, diameter_px: int, dtype: np.dtype[np.uint8] | np.dtype[np.uint16]) -> float:
+def choose_min_mass(
+    appearance: Appearance, diameter_px: int, samples: NDArray[np.uint8] | NDArray[np.uint16]
+) -> float:
     """Return 1.5 times the mass that noise alone reaches in a tenth of the frames.
 
     The detector looks at frames made of the video's illumination and its noise, place by place, with no particle in
-    them, not even one that sticks to the wall: all that it finds there is false. (Mirroring the video's own frames would take what is left around a
-    cut-out particle for noise: the threshold then rises with the number of particles.)
+    them, not even one that sticks to the wall: all that it finds there is false. (Mirroring the video's own frames
+    would take what is left around a cut-out particle for noise: the threshold then rises with the number of
+    particles.) Where the ground of the video is rougher at the size of a spot than such frames are, as the blocks of
+    a compressed film make it, the threshold rises in proportion.
 
     Parameters
     ----------
@@ -37,26 +43,33 @@ def choose_min_mass(appearance: Appearance, diameter_px: int, dtype: np.dtype[np
         What the video looks like.
     diameter_px : int
         Odd spot diameter of the detector.
-    dtype : dtype
-        Of the video's pixels.
+    samples : (n, height, width) uint8 or uint16
+        Frames spread over the video.
     """
     random = np.random.default_rng(_SEED)
     illumination = gaussian_filter(appearance.background, _ILLUMINATION_SMOOTHING_PX, mode="nearest")
+    noise = [_noise_frame(illumination, appearance, random, samples.dtype) for _ in range(_N_NOISE_FRAMES)]
     masses = [
-        locate(
-            _noise_frame(illumination, appearance, random, dtype),
-            diameter_px,
-            0.0,
-            invert=appearance.inverted,
-            gain=appearance.detector_gain,
-        )[:, 2]
-        for _ in range(_N_NOISE_FRAMES)
+        locate(frame, diameter_px, 0.0, invert=appearance.inverted, gain=appearance.detector_gain)[:, 2]
+        for frame in noise
     ]
     found = np.sort(np.concatenate(masses))[::-1]
     if found.size == 0:
         return 0.0
     # The mass of the rank allowed, between ranks where it is not a whole number.
-    return SAFETY * float(np.interp(FALSE_FEATURES_PER_FRAME * _N_NOISE_FRAMES, np.arange(1, found.size + 1), found))
+    rank = FALSE_FEATURES_PER_FRAME * _N_NOISE_FRAMES
+    reached = float(np.interp(rank, np.arange(1, found.size + 1), found))
+    some = samples[:: max(1, len(samples) // _N_COMPARED)]
+    seen = _roughness((frame - appearance.background for frame in some), diameter_px)
+    made = _roughness((frame - illumination for frame in noise[:_N_COMPARED]), diameter_px)
+    return SAFETY * reached * max(1.0, seen / made)
+
+
+def _roughness(grounds: Iterable[NDArray[np.float32]], diameter_px: int) -> float:
+    """Return the standard deviation of what a detector of this size sees, spots left out."""
+    return core_sd(
+        np.stack([gaussian_filter(ground, 1.0) - uniform_filter(ground, diameter_px) for ground in grounds])
+    )
 
 
 def _noise_frame(

@@ -6,6 +6,7 @@ import logging
 import warnings
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from nta.errors import RejectedError
@@ -17,7 +18,7 @@ _SMALLEST_SHARE: Final = 0.2
 def link_positions(positions: pd.DataFrame, search_range_px: float, memory: int) -> pd.Series[int]:
     """Return the particle number of every row of ``positions`` (columns ``frame``, ``x``, ``y``).
 
-    Where particles stand so close that the joint assignment explodes, the range shrinks for that group alone
+    Tracks are numbered from 0 in the order of their first position. Where particles stand so close that the joint assignment explodes, the range shrinks for that group alone
     (trackpy's adaptive search).
 
     Raises
@@ -47,8 +48,19 @@ def link_positions(positions: pd.DataFrame, search_range_px: float, memory: int)
                 "larger particles only (--size-range)",
                 code="too_dense",
             ) from None
-    numbers: pd.Series[int] = linked["particle"].reindex(positions.index).astype("int64")
-    return numbers
+    return _in_order_of_appearance(linked["particle"].reindex(positions.index), positions["frame"])
+
+
+def _in_order_of_appearance(particle: pd.Series[int], frame: pd.Series[int]) -> pd.Series[int]:
+    """Return the same partition, numbered by first appearance.
+
+    trackpy keeps its points in sets, whose order follows their addresses in memory: from run to run the same
+    tracks get other numbers.
+    """
+    order = np.argsort(frame.to_numpy(), kind="stable")
+    numbers = np.empty(len(particle), dtype=np.int64)
+    numbers[order] = pd.factorize(particle.to_numpy()[order])[0]
+    return pd.Series(numbers, index=particle.index)
 
 
 def _linked(
