@@ -32,9 +32,7 @@ COLUMNS = ["y", "x", "mass", "size", "ecc", "signal", "raw_mass", "ep"]
 
 
 def simulated(width: int, height: int, read_noise: float) -> Frame:
-    scene = Scene(
-        width_px=width, height_px=height, n_frames=1, seed=1, read_noise=read_noise, particles_per_frame=50
-    )
+    scene = Scene(width_px=width, height_px=height, n_frames=1, seed=1, read_noise=read_noise, particles_per_frame=50)
     return next(frames(scene))
 
 
@@ -79,16 +77,12 @@ def processor() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
     libraries = ", ".join(f"{name} {version(name)}" for name in ("nta", "trackpy", "numba", "numpy", "scipy"))
     print(f"{platform.system()} {platform.machine()}, {processor()}")
-    print(
-        f"diameter {DIAMETER_PX} px, one core, equal results asserted, medians of {repeats} interleaved runs"
-    )
+    print(f"diameter {DIAMETER_PX} px, one core, equal results asserted, medians of {repeats} interleaved runs")
     print(f"Python {platform.python_version()}, {libraries}")
     print("frame        noise  pixels  spots  trackpy ms  nta ms  ratio")
     for width, height in SIZES:

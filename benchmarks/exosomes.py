@@ -72,9 +72,7 @@ class Row:
 
 def scene(seed: int, duration_s: float) -> Scene:
     """Return the capture of one seed; what is not named here is the preset's."""
-    template = Scene(
-        population=Lognormal(MODE_NM, 0.275), particles_per_frame=50.0, flow_um_s=(10.0, 2.0), seed=seed
-    )
+    template = Scene(population=Lognormal(MODE_NM, 0.275), particles_per_frame=50.0, flow_um_s=(10.0, 2.0), seed=seed)
     values = template.to_dict() | {"n_frames": round(duration_s * template.fps)}
     return Scene.from_dict(values)
 
@@ -143,14 +141,10 @@ def machine() -> str:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=N_SEEDS, help="seeds 1 to N (default 8)")
     parser.add_argument("--seed", type=int, action="append", help="this seed; may be given several times")
-    parser.add_argument(
-        "--duration-s", type=float, default=DURATION_S, help="length of each capture (default 60)"
-    )
+    parser.add_argument("--duration-s", type=float, default=DURATION_S, help="length of each capture (default 60)")
     asked = parser.parse_args()
     print(machine(), HEADER, sep="\n", flush=True)
     rows = []

@@ -136,9 +136,7 @@ def typical(distance: pd.Series[float]) -> float:
     return float(distance.median()) * math.sqrt(2.0) / math.sqrt(2.0 * math.log(2.0))
 
 
-def show(
-    table: pd.DataFrame, name: str, values: pd.Series[float], bins: Sequence[float]
-) -> list[tuple[float, float]]:
+def show(table: pd.DataFrame, name: str, values: pd.Series[float], bins: Sequence[float]) -> list[tuple[float, float]]:
     """Print the errors by bins of ``values``; return each bin's lower end and the share it needs."""
     columns = (name, "spots", "trackpy", "nta", "trackpy, median", "nta, median", "bound, median", *_OF_SIGMA)
     print(f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
@@ -180,14 +178,10 @@ def report(particles_per_frame: float, n_frames: int) -> None:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=N_FRAMES, help="frames of each capture (default 150)")
     n_frames = parser.parse_args().frames
-    versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "numba", "trackpy")
-    )
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "numba", "trackpy"))
     print(
         f"nta {nta.__version__}, Python {platform.python_version()}, {versions}; {platform.machine()}, "
         f"{os.cpu_count()} cores, {platform.system()}"

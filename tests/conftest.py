@@ -50,9 +50,7 @@ def _estimate(value: float, relative: float = 0.1) -> Estimate:
     return Estimate(value, value * (1 - relative), value * (1 + relative))
 
 
-def make_measurement(
-    sample: str = "sample", settings: Settings | None = None, path: str = "a.avi"
-) -> Measurement:
+def make_measurement(sample: str = "sample", settings: Settings | None = None, path: str = "a.avi") -> Measurement:
     """Return a plausible measurement of 107 nm particles at 1e8 per mL, without any table behind it."""
     settings = settings or Settings()
     size = SizeStatistics(

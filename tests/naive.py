@@ -51,9 +51,7 @@ def probability_inside(position, length, sd):
 
 def probability_within(reach, sd):
     """The mass of a round normal density in the plane within ``reach``, integrated numerically over rings."""
-    return quad(lambda r: r / sd**2 * math.exp(-0.5 * (r / sd) ** 2), 0.0, reach, epsabs=1e-14, epsrel=1e-13)[
-        0
-    ]
+    return quad(lambda r: r / sd**2 * math.exp(-0.5 * (r / sd) ** 2), 0.0, reach, epsabs=1e-14, epsrel=1e-13)[0]
 
 
 def track_log_likelihood(
@@ -177,6 +175,4 @@ def soft_disc_centroids(signal, y, x, radius, n_recentres, max_shift):
 def localisation_error_px(noise_error, disagreement, noise_factor, disagreement_share, floor):
     """Three independent causes, one element at a time."""
     pairs = zip(noise_error, disagreement, strict=True)
-    return np.array(
-        [math.hypot(noise_factor * n, disagreement_share * d, floor) for n, d in pairs], dtype=float
-    )
+    return np.array([math.hypot(noise_factor * n, disagreement_share * d, floor) for n, d in pairs], dtype=float)

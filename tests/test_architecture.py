@@ -99,9 +99,7 @@ def imports_of(file: Path, package: str) -> Iterator[Import]:
             for alias in node.names:
                 # `from nta import video` imports the module nta.video
                 is_module = node.module == package and alias.name != "__version__"
-                yield Import(
-                    file, node.lineno, f"{node.module}.{alias.name}" if is_module else node.module, is_local
-                )
+                yield Import(file, node.lineno, f"{node.module}.{alias.name}" if is_module else node.module, is_local)
         inside = is_local or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for child in children:
             yield from visit(child, inside)
@@ -214,9 +212,7 @@ def test_the_command_line_uses_no_library_of_the_inside():
 def test_only_click_is_loaded_before_a_command_is_chosen():
     for found in imports_of(COMMAND_LINE / "main.py", "nta_cli"):
         top = found.module.split(".")[0]
-        assert found.module in ("nta", "nta.__version__", "nta.errors", "click") or top in STANDARD, str(
-            found
-        )
+        assert found.module in ("nta", "nta.__version__", "nta.errors", "click") or top in STANDARD, str(found)
 
 
 def test_no_drawer_for_odds_and_ends():

@@ -133,9 +133,7 @@ def test_the_manifest_is_found_by_its_name_or_by_its_columns(folder):
 
 
 def test_folder_names_are_portable_and_different():
-    names = folder_names(
-        [Sample("1", name, ()) for name in ("A b", "a/b", "a_b", "../..", "=1", "é\n漢", "x" * 300)]
-    )
+    names = folder_names([Sample("1", name, ()) for name in ("A b", "a/b", "a_b", "../..", "=1", "é\n漢", "x" * 300)])
     assert names == ("A_b", "a_b-2", "a_b-3", "sample", "1", "é_漢", "x" * 80)
     assert len({name.casefold() for name in names}) == len(names)
 
@@ -151,9 +149,7 @@ def test_a_batch_goes_on_and_every_sample_has_its_row(folder, tmp_path, pipeline
         "4,wrong,usage.avi,,\n5,broken,bug.avi,,\n6,=last,c.avi,,\n",
     )
     stages: list[tuple[str, int, int | None]] = []
-    batch = run_batch(
-        read_manifest(folder), tmp_path / "out", Settings(mpp=0.2), lambda *stage: stages.append(stage)
-    )
+    batch = run_batch(read_manifest(folder), tmp_path / "out", Settings(mpp=0.2), lambda *stage: stages.append(stage))
     assert [outcome.status for outcome in batch.outcomes] == [
         "ok",
         "rejected",
@@ -251,9 +247,7 @@ def test_the_command_writes_tables_page_and_folders(folder, pipeline):
     assert result.stderr == ""
 
 
-def test_the_command_ends_with_1_when_a_sample_failed_and_with_2_for_a_wrong_manifest(
-    folder, tmp_path, pipeline
-):
+def test_the_command_ends_with_1_when_a_sample_failed_and_with_2_for_a_wrong_manifest(folder, tmp_path, pipeline):
     write(folder, "1,x,text.avi,1000,350\n2,y,b.avi,1000,\n")
     result = run("batch", folder, "-o", tmp_path / "out")
     assert result.exit_code == 1

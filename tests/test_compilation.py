@@ -112,9 +112,7 @@ def test_compiled_says_whether_an_earlier_run_left_its_kernels(cache_root):
 
 
 @pytest.mark.parametrize("obstacle", ["file", "no home"])
-def test_where_no_folder_can_be_written_kernels_work_and_one_line_says_so(
-    cache_root, monkeypatch, caplog, obstacle
-):
+def test_where_no_folder_can_be_written_kernels_work_and_one_line_says_so(cache_root, monkeypatch, caplog, obstacle):
     if obstacle == "file":
         cache_root.write_text("a file where the folder should be")
     else:

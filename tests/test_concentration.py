@@ -20,9 +20,7 @@ FIELD = (5.5, 5.5, 400.0, 250.0)
 
 def sample(n_frames=10, seen_share=0.8, n_captures=1, field=FIELD, particles=(0, 1, 2)):
     """Particle 0 in every frame, particle 1 in half of them, particle 2 in one frame only and not used."""
-    rows = (
-        [(0, frame) for frame in range(n_frames)] + [(1, frame) for frame in range(n_frames // 2)] + [(2, 3)]
-    )
+    rows = [(0, frame) for frame in range(n_frames)] + [(1, frame) for frame in range(n_frames // 2)] + [(2, 3)]
     table = pd.DataFrame(rows, columns=["particle", "frame"])
     table = pd.concat([table.assign(capture=number, x=1.0, y=1.0) for number in range(n_captures)])
     taken = acquisition(depth_um=10.0, n_frames=n_frames)
@@ -51,9 +49,7 @@ def test_a_nominal_depth_makes_the_result_relative_and_its_interval_wide():
     # Of an uncalibrated depth at least 20 % (one sigma) is not known: 95 % is a factor of exp(1.96 x 0.2) =
     # 1.48.
     assert found.measured.high / found.measured.value > 1.48
-    assert found.measured.value / found.measured.low == pytest.approx(
-        found.measured.high / found.measured.value
-    )
+    assert found.measured.value / found.measured.low == pytest.approx(found.measured.high / found.measured.value)
 
 
 @pytest.mark.parametrize("dilution", [1.0, 1000.0])

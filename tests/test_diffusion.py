@@ -49,9 +49,7 @@ def test_sizes_become_diffusion_coefficients_in_the_liquid_of_the_capture():
     sizes = np.array([50.0, 100.0])
     water = diffusion_of_sizes(acquisition(), sizes)
     np.testing.assert_allclose(water, diffusion_m2_s(sizes), rtol=1e-12)
-    np.testing.assert_allclose(
-        diffusion_of_sizes(acquisition(viscosity_mpas=1.78), sizes), water / 2, rtol=1e-12
-    )
+    np.testing.assert_allclose(diffusion_of_sizes(acquisition(viscosity_mpas=1.78), sizes), water / 2, rtol=1e-12)
 
 
 @pytest.mark.parametrize("missed", [0.0, 0.2])
@@ -65,9 +63,7 @@ def test_gaps_do_not_move_the_answer(missed):
 def test_exposure_of_the_capture_is_taken_into_account():
     """Blur ignored at full exposure reads d/(1 - 2R) = 1.5 d from single steps, less from whole tracks."""
     tracks = simulate(np.random.default_rng(54), np.full(300, 100.0), 10, sigma_m=1e-9)
-    right, wrong = (
-        estimate(tracks, exposure_ms).table["diameter_nm"].median() for exposure_ms in (40.0, 0.0)
-    )
+    right, wrong = (estimate(tracks, exposure_ms).table["diameter_nm"].median() for exposure_ms in (40.0, 0.0))
     assert right == pytest.approx(100, rel=0.06)
     assert wrong > 1.1 * right
 

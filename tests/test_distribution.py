@@ -82,9 +82,7 @@ def test_statistics_follow_from_the_table(of_lognormal):
     diameter, density = table["diameter_nm"].to_numpy(), table["density_per_nm"].to_numpy()
     mean = np.trapezoid(diameter * density, diameter)
     assert size.mean.value == pytest.approx(mean, rel=1e-6)
-    assert size.sd.value == pytest.approx(
-        math.sqrt(np.trapezoid((diameter - mean) ** 2 * density, diameter)), rel=1e-6
-    )
+    assert size.sd.value == pytest.approx(math.sqrt(np.trapezoid((diameter - mean) ** 2 * density, diameter)), rel=1e-6)
     assert abs(size.mode.value - diameter[np.argmax(density)]) <= 1
     assert size.span.value == pytest.approx((size.d90.value - size.d10.value) / size.d50.value)
 
@@ -169,8 +167,7 @@ def test_what_leaves_the_sheet_is_put_back():
     (all_seen, share_1), (corrected, share_4) = (
         (result.table, result.seen_share)
         for result in (
-            size_distribution(diffusion_of(sizes, 8, captures=(capture,)), n_draws=0)
-            for capture in (endless, thin)
+            size_distribution(diffusion_of(sizes, 8, captures=(capture,)), n_draws=0) for capture in (endless, thin)
         )
     )
     assert share_1 == pytest.approx(1, abs=1e-6)
@@ -316,9 +313,7 @@ def test_statistics_of_a_triangle_by_hand():
 def test_mode_lies_between_the_points_of_the_grid(mode_nm):
     """A normal density has a parabola for its logarithm: exact."""
     diameter = np.arange(50.0, 200.0)
-    assert point_statistics(diameter, np.exp(-0.5 * ((diameter - mode_nm) / 20) ** 2))[
-        "mode"
-    ] == pytest.approx(mode_nm)
+    assert point_statistics(diameter, np.exp(-0.5 * ((diameter - mode_nm) / 20) ** 2))["mode"] == pytest.approx(mode_nm)
 
 
 @pytest.mark.parametrize("slope", [-1.0, 1.0])

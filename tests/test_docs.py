@@ -18,9 +18,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "sam
 
 
 def make_reference() -> str:
-    spec = importlib.util.spec_from_file_location(
-        "make_cli_reference", ROOT / "docs" / "make_cli_reference.py"
-    )
+    spec = importlib.util.spec_from_file_location("make_cli_reference", ROOT / "docs" / "make_cli_reference.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -59,9 +57,7 @@ def test_the_readme_uses_only_commands_and_options_that_exist():
         assert name in COMMANDS
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
-        known = {
-            flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)
-        }
+        known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
         assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", rest)) <= known
 
 

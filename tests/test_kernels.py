@@ -124,9 +124,7 @@ def test_conditions_of_being_observed_equal_numerical_integrals(bounds):
 def test_displacements_of_a_blurred_particle_have_the_covariance_that_the_likelihood_assumes():
     """N = 10 000 tracks of 4 frames, seed 3: the exact Brownian bridge against C_nn, C_n,n+1 and C_n,n+2."""
     n_tracks, sigma, share = 10_000, 40e-9, 0.81
-    tracks = simulate(
-        np.random.default_rng(3), np.full(n_tracks, 80.0), 4, sigma_m=sigma, exposure_share=share
-    )
+    tracks = simulate(np.random.default_rng(3), np.full(n_tracks, 80.0), 4, sigma_m=sigma, exposure_share=share)
     u = np.diff(tracks["x"].reshape(n_tracks, 4), axis=1)
     expected = naive.displacement_covariance(
         np.arange(4), np.full(4, sigma), diffusion_m2_s(80.0).item(), TAU, share / 6
@@ -161,9 +159,7 @@ def tracks_in_a_field(width, n_tracks, n_frames, diffusion, seed):
     random = np.random.default_rng(seed)
     x, y = (
         random.uniform(0, width, (n_tracks, 1))
-        + np.pad(
-            random.normal(0, np.sqrt(2 * diffusion * TAU), (n_tracks, n_frames - 1)), ((0, 0), (1, 0))
-        ).cumsum(1)
+        + np.pad(random.normal(0, np.sqrt(2 * diffusion * TAU), (n_tracks, n_frames - 1)), ((0, 0), (1, 0))).cumsum(1)
         for _ in range(2)
     )
     inside = np.logical_and.accumulate((x >= 0) & (x <= width) & (y >= 0) & (y <= width), axis=1)

@@ -43,9 +43,7 @@ def test_newton_step_has_the_slope_of_the_objective():
     _, share = problem._objective(coefficients, weights, penalty)
     step, slope = problem._newton_step(coefficients, share, weights, penalty)
     h = 1e-5
-    ahead, behind = (
-        problem._objective(coefficients + sign * h * step, weights, penalty)[0] for sign in (1, -1)
-    )
+    ahead, behind = (problem._objective(coefficients + sign * h * step, weights, penalty)[0] for sign in (1, -1))
     assert slope > 0
     assert slope == pytest.approx((ahead - behind) / (2 * h), rel=1e-5)
 
@@ -57,8 +55,7 @@ def test_at_the_solution_the_gradient_vanishes_in_every_direction():
     penalty, h = smoothness * problem._penalty, 1e-4
     for direction in np.eye(N_SPLINES):
         ahead, here, behind = (
-            problem._objective(fit.coefficients + shift * h * direction, weights, penalty)[0]
-            for shift in (1, 0, -1)
+            problem._objective(fit.coefficients + shift * h * direction, weights, penalty)[0] for shift in (1, 0, -1)
         )
         slope, curvature = (ahead - behind) / (2 * h), (ahead - 2 * here + behind) / h**2
         assert curvature < 1e-3
@@ -99,9 +96,7 @@ def test_penalty_is_the_integral_of_the_squared_third_derivative():
     problem, log_d = problem_of(lognormal(5))
     x = log_d - log_d.mean()
     coefficients = np.linalg.lstsq(problem._basis, x**3, rcond=None)[0]
-    assert coefficients @ problem._penalty @ coefficients == pytest.approx(
-        36 * (log_d[-1] - log_d[0]), rel=1e-6
-    )
+    assert coefficients @ problem._penalty @ coefficients == pytest.approx(36 * (log_d[-1] - log_d[0]), rel=1e-6)
     parabola = np.linalg.lstsq(problem._basis, x**2 - 3 * x + 1, rcond=None)[0]
     assert abs(parabola @ problem._penalty @ parabola) < 1e-6
 

@@ -134,9 +134,7 @@ class TestSeveralCaptures:
         assert pooled.sample == "vesicles"
         assert [capture.path for capture in pooled.captures] == [str(path) for path in captures]
         assert pooled.counts.detections == one.counts.detections + other.counts.detections
-        assert pooled.counts.tracks_used == pytest.approx(
-            one.counts.tracks_used + other.counts.tracks_used, rel=0.05
-        )
+        assert pooled.counts.tracks_used == pytest.approx(one.counts.tracks_used + other.counts.tracks_used, rel=0.05)
         assert sorted(pooled.tracks.table["capture"].unique()) == [0, 1]
         assert set(pooled.diffusion.table["capture"]) == {0, 1}
         both = sorted((one.size.d50.value, other.size.d50.value))

@@ -162,9 +162,7 @@ def test_the_bars_stand_where_the_axis_says():
     assert math.isnan(axis_top(daily_yield([harvest(volume_ml=None)])))
 
 
-@pytest.mark.parametrize(
-    "harvests", [[], [harvest(volume_ml=None)], [harvest(stock=Estimate(0.0, 0.0, 0.0))]]
-)
+@pytest.mark.parametrize("harvests", [[], [harvest(volume_ml=None)], [harvest(stock=Estimate(0.0, 0.0, 0.0))]])
 def test_a_page_without_a_bar_can_be_drawn(harvests):
     assert "</html>" in render_yields(daily_yield(harvests))
 

@@ -79,9 +79,9 @@ def test_settings_cannot_be_changed():
 def test_nothing_known_is_the_preset_and_all_of_it_assumed():
     acquisition, values = resolve(Settings())
     assert (acquisition.mpp, acquisition.fps, acquisition.exposure_ms) == (0.14, 24.9825, 32.5)
-    assert {
-        values[name].origin for name in ("mpp", "fps", "exposure_ms", "temperature_c", "viscosity_mpas")
-    } == {"assumed"}
+    assert {values[name].origin for name in ("mpp", "fps", "exposure_ms", "temperature_c", "viscosity_mpas")} == {
+        "assumed"
+    }
     assert values["dilution"].value is None
 
 
@@ -93,9 +93,7 @@ def test_a_named_preset_is_not_an_assumption():
 def test_values_rank_command_line_settings_sidecar_video_preset():
     video = SimpleNamespace(fps=30.0, mpp=0.1, exposure_ms=None)
     settings = Settings(mpp=0.2).updated("command_line", {"temperature_c": 37.0})
-    _, values = resolve(
-        settings, video, {"fps": 20.0, "mpp": 0.3, "temperature_c": 21.0, "exposure_ms": 15.0}
-    )
+    _, values = resolve(settings, video, {"fps": 20.0, "mpp": 0.3, "temperature_c": 21.0, "exposure_ms": 15.0})
     assert values["temperature_c"] == (37.0, "command_line")
     assert values["mpp"] == (0.2, "settings")
     assert values["fps"] == (20.0, "sidecar")

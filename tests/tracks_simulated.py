@@ -58,10 +58,7 @@ def simulate(random, diameters_nm, lengths, *, sigma_m=0.0, exposure_share=1.0, 
     frame_time = 1 / FPS
     parts = []
     for diffusion, n_frames in zip(diffusion_m2_s(diameters_nm), lengths, strict=True):
-        axes = [
-            blurred_path(random, diffusion, n_frames, frame_time, exposure_share * frame_time)
-            for _ in range(2)
-        ]
+        axes = [blurred_path(random, diffusion, n_frames, frame_time, exposure_share * frame_time) for _ in range(2)]
         seen = random.random(n_frames) >= gap_share
         seen[[0, -1]] = True
         parts.append((np.flatnonzero(seen), axes[0][seen], axes[1][seen]))
@@ -95,9 +92,7 @@ def as_table(tracks, mpp=0.1, spread_frames=0, random=None):
     )
 
 
-def made_diffusion(
-    random, diameters_nm, n_positions, *, captures=None, n_frames=500, light=None, threshold=np.nan
-):
+def made_diffusion(random, diameters_nm, n_positions, *, captures=None, n_frames=500, light=None, threshold=np.nan):
     """Return a Diffusion made without kernels: r² of sharp, exactly localised steps is all that a track says.
 
     The sum S of r² over n steps is 4 D tau times a gamma variable of shape n, so ln L(d) = -n ln D - S/(4 D

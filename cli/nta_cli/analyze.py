@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 @options.json_option
 @options.quiet_option
 @options.debug_option
-def analyze(
-    inputs: tuple[Path, ...], directory: Path | None, settings: Settings, as_json: bool, quiet: bool
-) -> int:
+def analyze(inputs: tuple[Path, ...], directory: Path | None, settings: Settings, as_json: bool, quiet: bool) -> int:
     """Measure one sample: a video or TIFF stack, or several captures of the same sample.
 
     Prints a short table and writes a folder: summary.json, distribution.csv, tracks.parquet,

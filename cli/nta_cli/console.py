@@ -52,9 +52,7 @@ class _SpeedColumn(ProgressColumn):
         speed = task.finished_speed or task.speed
         if speed is None or task.description == SAMPLES:
             return Text("")
-        return Text(
-            f"{speed:.0f} frames/s" if task.fields.get("is_frames") else f"{speed:.0f}/s", style="cyan"
-        )
+        return Text(f"{speed:.0f} frames/s" if task.fields.get("is_frames") else f"{speed:.0f}/s", style="cyan")
 
 
 @contextmanager

@@ -36,9 +36,7 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS: Final[dict[str, LazyCommand]] = {
-    "analyze": LazyCommand(
-        "nta_cli.analyze", "analyze", "Measure one sample: a video, or several captures of it."
-    ),
+    "analyze": LazyCommand("nta_cli.analyze", "analyze", "Measure one sample: a video, or several captures of it."),
     "batch": LazyCommand(
         "nta_cli.batch", "batch", "Measure the samples of a manifest; particles per day and their sum."
     ),
@@ -50,8 +48,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
 def print_error(message: str) -> None:
     """Print an error to stderr, with control characters other than the newline shown, never sent."""
     safe = "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in message
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in message
     )
     click.echo(f"Error: {safe}", err=True)
 
@@ -142,9 +139,7 @@ def _report_breakdown(kind: type[BaseException], error: BaseException, trace: Tr
         traceback.print_exception(kind, error, trace)
     last = traceback.extract_tb(trace)[-1] if trace is not None else None
     where = f" in {last.name}, line {last.lineno}" if last is not None else ""
-    print_error(
-        f"nta broke down: {kind.__name__}{where}: {error}; run again with --debug and report the trace"
-    )
+    print_error(f"nta broke down: {kind.__name__}{where}: {error}; run again with --debug and report the trace")
 
 
 @click.group(

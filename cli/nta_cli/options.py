@@ -98,9 +98,7 @@ class SettingOption:
         form: dict[str, Any] = {"type": self.kind}
         if self.kind in _METAVARS:
             form = {"type": str, "metavar": _METAVARS[self.kind], "callback": _parse_with(self.kind)}
-        option = click.option(
-            self.flag, self.field, default=None, help=self.help, multiple=self.multiple, **form
-        )
+        option = click.option(self.flag, self.field, default=None, help=self.help, multiple=self.multiple, **form)
         return option(function)
 
 
@@ -137,9 +135,7 @@ SETTING_OPTIONS: Final[tuple[SettingOption, ...]] = (
         "Viscosity, mPa·s (= cP); else from medium and temperature.",
         "0.89",
     ),
-    SettingOption(
-        "medium", "--medium", click.Choice(MEDIA), "Liquid whose viscosity is used; else water.", '"water"'
-    ),
+    SettingOption("medium", "--medium", click.Choice(MEDIA), "Liquid whose viscosity is used; else water.", '"water"'),
     SettingOption(
         "instrument", "--instrument", str, "Preset for what is not known otherwise, such as ns300.", '"ns300"'
     ),
@@ -174,9 +170,7 @@ SETTING_OPTIONS: Final[tuple[SettingOption, ...]] = (
         "Diameters looked for, nm; MAX may be left out; else 30 and up.",
         "[30.0, 1000.0]",
     ),
-    SettingOption(
-        "invert", "--invert/--no-invert", bool, "Dark particles on a bright ground, or not.", "false"
-    ),
+    SettingOption("invert", "--invert/--no-invert", bool, "Dark particles on a bright ground, or not.", "false"),
     SettingOption(
         "diameter_px",
         "--diameter-px",

@@ -34,9 +34,7 @@ def settings(template: bool, to_check: Path | None) -> None:
         return
     checked = options.settings_from(to_check, {})
     stated = sorted(checked.model_fields_set)
-    click.echo(
-        f"{to_check}: {', '.join(f'{name} = {getattr(checked, name)}' for name in stated) or 'sets nothing'}"
-    )
+    click.echo(f"{to_check}: {', '.join(f'{name} = {getattr(checked, name)}' for name in stated) or 'sets nothing'}")
 
 
 def template_text() -> str:

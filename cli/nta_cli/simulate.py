@@ -49,16 +49,10 @@ _SCENE_OPTIONS = (
 
 @click.command("simulate")
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--mode-nm", type=float, multiple=True, help="Mode of the population, nm; again for a mixture. [107]"
-)
-@click.option(
-    "--cv-percent", type=float, multiple=True, help="Spread of each mode, % (0: one size). [27.5, or 0]"
-)
+@click.option("--mode-nm", type=float, multiple=True, help="Mode of the population, nm; again for a mixture. [107]")
+@click.option("--cv-percent", type=float, multiple=True, help="Spread of each mode, % (0: one size). [27.5, or 0]")
 @click.option("--share", type=float, multiple=True, help="Number share of each mode. [equal]")
-@click.option(
-    "--population", type=click.Path(path_type=Path), help="CSV with diameter_nm,weight in place of modes."
-)
+@click.option("--population", type=click.Path(path_type=Path), help="CSV with diameter_nm,weight in place of modes.")
 @click.option("--concentration-per-ml", type=float, help="Particles per mL.")
 @click.option("--particles-per-frame", type=float, help="Mean number in field and sheet, instead. [50]")
 @click.option("--duration-s", type=float, help="Length, s. [60]")
@@ -76,28 +70,20 @@ _SCENE_OPTIONS = (
 @click.option("--sub-steps", type=int, help="Pieces of an exposure, at least 12. [16]")
 @click.option("--sheet-fwhm-um", type=float, help="Light sheet, full width at half maximum, µm. [10]")
 @click.option("--psf-sd-um", type=float, help="Standard deviation of a spot in focus, µm. [0.2]")
-@click.option(
-    "--defocus-um", type=float, help="Distance from focus at which a spot is 1.41 times as wide, µm. [3]"
-)
-@click.option(
-    "--brightness", type=click.Choice(["equal", "power", "rgd", "mie"]), help="Brightness law. [power]"
-)
+@click.option("--defocus-um", type=float, help="Distance from focus at which a spot is 1.41 times as wide, µm. [3]")
+@click.option("--brightness", type=click.Choice(["equal", "power", "rgd", "mie"]), help="Brightness law. [power]")
 @click.option("--brightness-exponent", type=float, help="Exponent of the power law. [2.5]")
 @click.option("--brightness-cv", type=float, help="Spread of brightness at one size (0.3 = 30 %). [0]")
 @click.option("--reference-diameter-nm", type=float, help="Diameter of the next option, nm. [100]")
 @click.option("--reference-photoelectrons", type=float, help="Light of that diameter, per exposure. [6000]")
 @click.option("--dimming", type=float, help="Factor on all light. [1]")
 @click.option("--wavelength-nm", type=float, help="Laser, nm, for rgd and mie. [405]")
-@click.option(
-    "--scattering-angle-deg", type=float, help="Direction of the camera, degrees, for rgd and mie. [90]"
-)
+@click.option("--scattering-angle-deg", type=float, help="Direction of the camera, degrees, for rgd and mie. [90]")
 @click.option("--particle-index", type=float, help="Refractive index of the particles, for mie. [1.40]")
 @click.option("--stray-photoelectrons", type=float, help="Background light per pixel and exposure. [0]")
 @click.option("--gradient-x", type=float, help="Relative change of illumination from left to right. [0]")
 @click.option("--gradient-y", type=float, help="Relative change of illumination from top to bottom. [0]")
-@click.option(
-    "--bit-depth", type=click.Choice(["8", "16"]), help="Bits of a pixel; 16 needs .tif or .mkv. [8]"
-)
+@click.option("--bit-depth", type=click.Choice(["8", "16"]), help="Bits of a pixel; 16 needs .tif or .mkv. [8]")
 @click.option("--gain", type=float, help="Grey levels per photoelectron. [0.25 at 8 bits, 4 at 16]")
 @click.option("--read-noise", type=float, help="Read noise, grey levels. [1 at 8 bits, 12 at 16]")
 @click.option("--offset", type=float, help="Grey level without light. [8 at 8 bits, 200 at 16]")
@@ -135,9 +121,7 @@ def _scene_values(options: dict[str, Any]) -> dict[str, Any]:
     if population is not None:
         values["population"] = population.to_dict()
     if options["n_frames"] is not None and options["duration_s"] is not None:
-        raise SettingsError(
-            "--n-frames and --duration-s are both given; one follows from the other, give one"
-        )
+        raise SettingsError("--n-frames and --duration-s are both given; one follows from the other, give one")
     if options["n_frames"] is not None:
         values["n_frames"] = options["n_frames"]
     elif options["duration_s"] is not None:
@@ -155,16 +139,12 @@ def _population(options: dict[str, Any]) -> Population | None:
     by_mode = any(options[name] for name in ("mode_nm", "cv_percent", "share"))
     if options["population"] is not None:
         if by_mode:
-            raise SettingsError(
-                "--population and --mode-nm, --cv-percent or --share are both given; give one"
-            )
+            raise SettingsError("--population and --mode-nm, --cv-percent or --share are both given; give one")
         return Table.from_csv(options["population"])
     if not by_mode:
         return None
     modes = options["mode_nm"] or (107.0,)
-    return mixture_of_modes(
-        modes, tuple(percent / 100 for percent in options["cv_percent"]), options["share"]
-    )
+    return mixture_of_modes(modes, tuple(percent / 100 for percent in options["cv_percent"]), options["share"])
 
 
 def _summary(out: Path, truth: Truth) -> str:

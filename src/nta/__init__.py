@@ -36,7 +36,32 @@ _HOME = {
     "Scene": "nta.simulation",
 }
 
-__all__ = [*_HOME, "__version__"]  # noqa: PLE0604
+__all__ = [
+    "Acquisition",
+    "Concentration",
+    "Detections",
+    "Diffusion",
+    "Estimate",
+    "Measurement",
+    "NTAError",
+    "Scene",
+    "Settings",
+    "SizeDistribution",
+    "Tracks",
+    "Video",
+    "__version__",
+    "analyze",
+    "detect",
+    "ensemble_msd",
+    "estimate_diffusion",
+    "link",
+    "load",
+    "open_video",
+    "particle_concentration",
+    "simulate",
+    "size_distribution",
+    "write_video",
+]
 
 if TYPE_CHECKING:
     from nta.concentration import Concentration, particle_concentration

@@ -82,6 +82,8 @@ def is_compiled() -> bool:
 
 def load_kernels() -> None:
     """Import every kernel that measuring needs, compile what is not cached, mark the cache as complete."""
+    import nta.detection.fused_features
+    import nta.detection.fused_kernels
     import nta.kernels
     import nta.localisation  # noqa: F401
 

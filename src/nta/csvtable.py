@@ -48,8 +48,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> str:
 def json_row(row: Mapping[str, Cell]) -> dict[str, Cell]:
     """Return a row with ``None`` for NaN and infinity, as strict JSON wants it; text stays as it is."""
     return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in row.items()
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
     }
 
 

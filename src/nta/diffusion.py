@@ -183,16 +183,8 @@ def _crude_diameter_nm(capture: LinkedCapture, flat: FlatTracks) -> float:
         return 0.0
     first, last = flat.offsets[:-1][long], flat.offsets[1:][long] - 1
     lag_s = (flat.frames[last] - flat.frames[first]) * capture.acquisition.frame_time_s
-    d_x = (
-        flat.x_m[last]
-        - flat.x_m[first]
-        - (flat.drift_x_m[flat.frames[last]] - flat.drift_x_m[flat.frames[first]])
-    )
-    d_y = (
-        flat.y_m[last]
-        - flat.y_m[first]
-        - (flat.drift_y_m[flat.frames[last]] - flat.drift_y_m[flat.frames[first]])
-    )
+    d_x = flat.x_m[last] - flat.x_m[first] - (flat.drift_x_m[flat.frames[last]] - flat.drift_x_m[flat.frames[first]])
+    d_y = flat.y_m[last] - flat.y_m[first] - (flat.drift_y_m[flat.frames[last]] - flat.drift_y_m[flat.frames[first]])
     # r² is exponential with mean 4 D t, whose median is ln 2 of the mean.
     diffusion = float(np.median((d_x**2 + d_y**2) / (4.0 * lag_s))) / math.log(2.0)
     acquisition = capture.acquisition
@@ -202,9 +194,7 @@ def _crude_diameter_nm(capture: LinkedCapture, flat: FlatTracks) -> float:
     )
 
 
-def _log_likelihood(
-    capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats, growth_s_m2: float
-) -> Floats:
+def _log_likelihood(capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats, growth_s_m2: float) -> Floats:
     acquisition = capture.acquisition
     metres = acquisition.mpp * 1e-6
     return track_log_likelihood(
@@ -238,9 +228,7 @@ def _covariances(capture: LinkedCapture, flat: FlatTracks) -> Floats:
     )
 
 
-def _with_fitted_error(
-    capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats
-) -> tuple[FlatTracks, float]:
+def _with_fitted_error(capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats) -> tuple[FlatTracks, float]:
     """Return tracks without an image with one localisation error for all, and its growth with D (s/m²).
 
     The error is that at which all tracks, sizes spread as a lognormal, are most likely. Blur spreads the
@@ -299,8 +287,7 @@ def _table(
             "diffusion_low_um2_s": constant / np.exp(high),
             "diffusion_high_um2_s": constant / np.exp(low),
             "diameter_nm": np.exp(best),
-            "localisation_error_nm": np.sqrt(np.add.reduceat(flat.sigma_m**2, flat.offsets[:-1]) / lengths)
-            * 1e9,
+            "localisation_error_nm": np.sqrt(np.add.reduceat(flat.sigma_m**2, flat.offsets[:-1]) / lengths) * 1e9,
             "cve_um2_s": cve[:, 0] * 1e12,
             "mass": means["mass"].to_numpy() if "mass" in means else math.nan,
             "light": means["disc_mass"].to_numpy() if "disc_mass" in means else math.nan,

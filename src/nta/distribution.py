@@ -121,9 +121,7 @@ class SizeDistribution:
     @classmethod
     def missing(cls) -> Self:
         """Return the distribution of a sample in which nothing was sized: all columns, no row."""
-        return cls(
-            pd.DataFrame({name: pd.Series(dtype=float) for name in cls.COLUMNS}), SizeStatistics.missing(), 0
-        )
+        return cls(pd.DataFrame({name: pd.Series(dtype=float) for name in cls.COLUMNS}), SizeStatistics.missing(), 0)
 
 
 def size_distribution(

@@ -43,10 +43,7 @@ def _log_probability_inside(position_m: float, drift_m: float, length_m: float, 
     return math.log(max(inside, 1e-12))
 
 
-@kernel(
-    "f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], "
-    "f8, f8, f8, f8, f8, f8)"
-)
+@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8, f8, f8, f8, f8, f8)")
 def track_log_likelihood(
     offsets: Integers,
     frames: Integers,

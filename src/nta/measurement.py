@@ -179,9 +179,7 @@ def _capture_dict(capture: Capture) -> dict[str, Any]:
 
 def _size_dict(size: SizeStatistics) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(size, name).to_dict() for name in SizeStatistics.STATISTICS}
-    row["peaks"] = [
-        {"diameter": peak.diameter.to_dict(), "fraction": _finite(peak.fraction)} for peak in size.peaks
-    ]
+    row["peaks"] = [{"diameter": peak.diameter.to_dict(), "fraction": _finite(peak.fraction)} for peak in size.peaks]
     return row
 
 

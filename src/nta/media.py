@@ -52,7 +52,8 @@ def water_viscosity_pa_s(temperature_k: float) -> float:
             "is known; give --viscosity for another liquid"
         )
     t = temperature_k / 300.0
-    return 1e-6 * (280.68 * t**-1.9 + 511.45 * t**-7.7 + 61.131 * t**-19.6 + 0.45903 * t**-40.0)
+    viscosity: float = 1e-6 * (280.68 * t**-1.9 + 511.45 * t**-7.7 + 61.131 * t**-19.6 + 0.45903 * t**-40.0)
+    return viscosity
 
 
 def viscosity_pa_s(medium: Medium, temperature_k: float) -> float:

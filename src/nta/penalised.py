@@ -138,9 +138,7 @@ class Problem:
             coefficients, value, share = trial, new_value, new_share
             if slope < _TOLERANCE * weights.sum():
                 break
-        log_evidence = (
-            self._log_evidence(share, weights, penalty, smoothness, value) if evidence else math.nan
-        )
+        log_evidence = self._log_evidence(share, weights, penalty, smoothness, value) if evidence else math.nan
         return DensityFit(coefficients - coefficients.mean(), share, smoothness, log_evidence)
 
     def posterior(self, share: Floats) -> Floats:
@@ -186,9 +184,7 @@ class Problem:
         hessian -= n * np.outer(mean_basis, mean_basis)
         return hessian
 
-    def _log_evidence(
-        self, share: Floats, weights: Floats, penalty: Floats, smoothness: float, value: float
-    ) -> float:
+    def _log_evidence(self, share: Floats, weights: Floats, penalty: Floats, smoothness: float, value: float) -> float:
         """Return E = l_pen + (r/2) ln lambda - (1/2) ln det A, r = K - 3 (METHODS, section 4).
 
         A is the Hessian of the penalised objective; the constant direction, which changes nothing, is given

@@ -176,9 +176,7 @@ def _sized(
     flags = (
         *(flag("capture_rejected", str(error)) for error in refusals),
         *_faults(measured),
-        *assess(
-            [(one.video.path.name, one.detections) for one in measured], tracks, diffusion, concentration, values
-        ),
+        *assess([(one.video.path.name, one.detections) for one in measured], tracks, diffusion, concentration, values),
     )
     status, code, message = _verdict(flags, distribution)
     return Measurement(
@@ -297,7 +295,10 @@ def _provenance(settings: Settings, started: datetime) -> Provenance:
     return Provenance(
         nta=nta.__version__,
         settings_sha256=settings.sha256(),
-        libraries={"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _LIBRARIES}},
+        libraries={
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+        },
         started_utc=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         host=platform.node(),
     )

@@ -65,13 +65,9 @@ class Harvest:
 
     def __post_init__(self) -> None:
         if self.volume_ml is not None and not self.volume_ml > 0:
-            raise UsageError(
-                f"a volume of {self.volume_ml:g} mL is not positive; give None when it is not known"
-            )
+            raise UsageError(f"a volume of {self.volume_ml:g} mL is not positive; give None when it is not known")
         if not self.volume_relative_sd >= 0:
-            raise UsageError(
-                f"a relative standard deviation of {self.volume_relative_sd:g} is below 0; 0.01 is 1 %"
-            )
+            raise UsageError(f"a relative standard deviation of {self.volume_relative_sd:g} is below 0; 0.01 is 1 %")
 
     @property
     def missing(self) -> tuple[str, ...]:

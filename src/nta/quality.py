@@ -127,8 +127,8 @@ def _of_counts(captures: Sequence[tuple[str, Detections]], diffusion: Diffusion)
         return [
             flag(
                 "few_tracks",
-                f"only {n_tracks} particles could be followed for {diffusion.min_track} frames or more; record longer or "
-                "more captures: the intervals are as wide as that says",
+                f"only {n_tracks} particles could be followed for {diffusion.min_track} frames or more; record longer "
+                "or more captures: the intervals are as wide as that says",
             )
         ]
     if per_frame < SPARSE_PER_FRAME:
@@ -149,8 +149,8 @@ def _of_motion(tracks: Tracks, min_track: int) -> list[Flag]:
         flag(
             "short_lags",
             f"steps two or three frames apart correlate by {correlation:+.2f} ({z:.0f} standard errors), which neither "
-            "blur nor localisation can cause: the film was compressed or its frames interpolated, or the flow pulsates; "
-            "sizes from short lags are wrong here, so record again without compression",
+            "blur nor localisation can cause: the film was compressed or its frames interpolated, or the flow "
+            "pulsates; sizes from short lags are wrong here, so record again without compression",
         )
     ]
 
@@ -161,9 +161,7 @@ def short_lag_score(tracks: Tracks, min_track: int, steps_apart: int) -> tuple[f
     Tracks, not steps, are taken as independent. NaN and 0 where there are fewer than 20 tracks.
     """
     products = [
-        step_products(
-            flat.offsets, flat.frames, flat.x_m, flat.y_m, flat.drift_x_m, flat.drift_y_m, steps_apart
-        )
+        step_products(flat.offsets, flat.frames, flat.x_m, flat.y_m, flat.drift_x_m, flat.drift_y_m, steps_apart)
         for _, flat in tracks.flat(max(min_track, steps_apart + 2))
     ]
     table = np.concatenate(products) if products else np.empty((0, 2))

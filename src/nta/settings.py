@@ -87,9 +87,7 @@ def _check_fps(fps: float) -> float:
 
 def _check_temperature(temperature_c: float) -> float:
     if 253.15 <= temperature_c <= 373.15:
-        raise ValueError(
-            f"{temperature_c:.1f} °C: is it in kelvin? Then give {temperature_c - ZERO_CELSIUS_K:.1f}"
-        )
+        raise ValueError(f"{temperature_c:.1f} °C: is it in kelvin? Then give {temperature_c - ZERO_CELSIUS_K:.1f}")
     if not -20 <= temperature_c <= 110:
         raise ValueError(f"{temperature_c:g} °C is outside -20 to 110 °C")
     return temperature_c
@@ -100,8 +98,7 @@ def _check_viscosity(viscosity_mpas: float) -> float:
         raise ValueError(f"{viscosity_mpas:g} mPa·s must be positive; water at 25 °C has 0.89")
     if viscosity_mpas < 0.1:
         raise ValueError(
-            f"{viscosity_mpas:g} mPa·s is thinner than any liquid: is it in Pa·s? "
-            f"Then give {viscosity_mpas * 1000:g}"
+            f"{viscosity_mpas:g} mPa·s is thinner than any liquid: is it in Pa·s? Then give {viscosity_mpas * 1000:g}"
         )
     if viscosity_mpas > 1e5:
         raise ValueError(f"{viscosity_mpas:g} mPa·s is above 100000: nothing moves in it")
@@ -202,8 +199,8 @@ class Settings(BaseModel):
     # How to compute
     method: Literal["penalised"] | None = None
     """Estimator of the distribution."""
-    engine: Literal["trackpy"] | None = None
-    """Implementation of detection and linking."""
+    engine: Literal["fused", "trackpy"] | None = None
+    """Program that finds the spots: our fused kernels, or trackpy itself; the result is the same."""
     allow_partial: bool = False
     """Read what is there of a damaged video."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -416,7 +413,15 @@ def resolve(
         _check_exposure(numbers["exposure_ms"], numbers["fps"])
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    return Acquisition(**numbers), values
+    acquisition = Acquisition(
+        mpp=numbers["mpp"],
+        fps=numbers["fps"],
+        exposure_ms=numbers["exposure_ms"],
+        temperature_c=numbers["temperature_c"],
+        viscosity_mpas=numbers["viscosity_mpas"],
+        depth_um=numbers["depth_um"],
+    )
+    return acquisition, values
 
 
 def _number(values: Mapping[str, Sourced], name: str) -> float:

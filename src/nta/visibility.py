@@ -144,7 +144,5 @@ def _smeared_abel(smear: float) -> tuple[Floats, Floats]:
     """Return the integral of v^-1/2 N(u - v; smear) over v > 0 on a grid of u; v = r² takes the pole away."""
     grid = np.arange(-4.0 * smear, _TABLE_END, _TABLE_STEP)
     r = np.arange(0.0, math.sqrt(_TABLE_END + 4.0 * smear), 0.1 * smear)
-    normal = np.exp(-0.5 * ((grid[:, None] - r[None, :] ** 2) / smear) ** 2) / (
-        smear * math.sqrt(2.0 * math.pi)
-    )
+    normal = np.exp(-0.5 * ((grid[:, None] - r[None, :] ** 2) / smear) ** 2) / (smear * math.sqrt(2.0 * math.pi))
     return grid, 2.0 * np.trapezoid(normal, r, axis=1)

@@ -187,9 +187,7 @@ def test_ctrl_c_ends_the_program_with_130(tmp_path):
         "main.cli()"
     )
     command = [sys.executable, "-c", code, "analyze", "a.avi"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         time.sleep(0.05)

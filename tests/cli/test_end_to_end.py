@@ -26,9 +26,7 @@ def test_a_missing_file_is_wrong_use(tmp_path):
     assert "none.avi" in result.stderr
 
 
-@pytest.mark.parametrize(
-    "content", [b"this is not a video, it is text\n" * 40, b"", b"RIFF\x00\x00\x00\x00AVI "]
-)
+@pytest.mark.parametrize("content", [b"this is not a video, it is text\n" * 40, b"", b"RIFF\x00\x00\x00\x00AVI "])
 def test_a_file_that_is_not_a_video_is_rejected_in_one_line_and_still_has_a_summary(tmp_path, content):
     path = tmp_path / "text.avi"
     path.write_bytes(content)
@@ -52,11 +50,7 @@ def test_an_exposure_longer_than_a_frame_of_this_video_is_wrong_use(tmp_path):
 def everything_but_provenance(folder: Path) -> dict[str, object]:
     summary = json.loads((folder / "summary.json").read_text())
     del summary["provenance"]
-    files = {
-        path.name: path.read_bytes()
-        for path in folder.iterdir()
-        if path.suffix in (".csv", ".parquet", ".png")
-    }
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".csv", ".parquet", ".png")}
     return {"summary": summary, **files}
 
 

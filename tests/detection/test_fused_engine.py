@@ -34,9 +34,7 @@ def spots(height, width, n, noise, peak, offset, seed, sd=1.6):
     for _ in range(n):
         at_y, at_x = random.uniform(0, height), random.uniform(0, width)
         brightness = peak * random.uniform(0.1, 1.0)
-        frame += (
-            brightness * np.exp(-((y - at_y) ** 2) / (2 * sd**2)) * np.exp(-((x - at_x) ** 2) / (2 * sd**2))
-        )
+        frame += brightness * np.exp(-((y - at_y) ** 2) / (2 * sd**2)) * np.exp(-((x - at_x) ** 2) / (2 * sd**2))
     return frame
 
 
@@ -49,16 +47,12 @@ def pixels(frame, dtype, gain=1):
 def test_simulated_frames(diameter, bits):
     scene = Scene(width_px=320, height_px=240, n_frames=2, seed=5, bit_depth=bits, particles_per_frame=30)
     for frame in frames(scene):
-        assert assert_same(frame, diameter, 0.0, at_least=30) > assert_same(
-            frame, diameter, 200.0, at_least=5
-        )
+        assert assert_same(frame, diameter, 0.0, at_least=30) > assert_same(frame, diameter, 200.0, at_least=5)
         assert_same(frame, diameter, 200.0, invert=True)
 
 
 @pytest.mark.parametrize("noise", [0.3, 0.8, 3.0])
-@pytest.mark.parametrize(
-    ("dtype", "gain"), [(np.uint8, 1), (np.uint16, 1), (np.uint16, 16), (np.uint16, 256)]
-)
+@pytest.mark.parametrize(("dtype", "gain"), [(np.uint8, 1), (np.uint16, 1), (np.uint16, 16), (np.uint16, 256)])
 def test_noise_and_depth(noise, dtype, gain):
     # 16: a 12-bit camera; 256: the full range, with clipped spots
     frame = pixels(spots(200, 310, 25, noise, 300.0, 12.0, seed=1), dtype, gain)
@@ -182,9 +176,7 @@ def test_many_small_frames(dtype):
         frame = spots(height, width, 4, random.uniform(0.0, 0.1) * top, top, level, seed)
         frame = np.clip(np.rint(frame), 0, top).astype(dtype)
         diameter = int(random.choice(DIAMETERS))
-        n_rows += assert_same(
-            frame, diameter, float(random.choice([0.0, 2.0 * top])), bool(random.random() < 0.3)
-        )
+        n_rows += assert_same(frame, diameter, float(random.choice([0.0, 2.0 * top])), bool(random.random() < 0.3))
     assert n_rows > 100
 
 
@@ -200,8 +192,7 @@ def test_gain_is_that_of_the_other_engine(gain):
 
 def test_memory_carries_nothing_from_frame_to_frame():
     series = [
-        pixels(spots(90, 101, n, noise, 90.0, 12.0, seed=n), np.uint8)
-        for n, noise in ((30, 3.0), (2, 0.0), (9, 1.0))
+        pixels(spots(90, 101, n, noise, 90.0, 12.0, seed=n), np.uint8) for n, noise in ((30, 3.0), (2, 0.0), (9, 1.0))
     ]
     series.insert(1, np.full((90, 101), 255, dtype=np.uint8))
     for diameter in (7, 15):

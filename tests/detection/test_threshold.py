@@ -46,9 +46,7 @@ def found_in_focus(detections: Detections, positions: pd.DataFrame) -> tuple[np.
 
 
 @pytest.mark.parametrize(("bits", "read_noise", "gain", "gradient", "stray"), CAMERAS)
-def test_noise_makes_no_tracks_and_five_standard_deviations_are_seen(
-    filmed, bits, read_noise, gain, gradient, stray
-):
+def test_noise_makes_no_tracks_and_five_standard_deviations_are_seen(filmed, bits, read_noise, gain, gradient, stray):
     camera = {
         "bit_depth": bits,
         "read_noise": read_noise,

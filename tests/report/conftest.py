@@ -38,9 +38,7 @@ def _distribution(parts: list[tuple[float, float, float]], n_tracks: int) -> Siz
     density = np.zeros_like(d)
     for mode, width, share in parts:
         median = mode * math.exp(width**2)
-        density += (
-            share * np.exp(-((np.log(d / median) / width) ** 2) / 2) / (d * width * math.sqrt(2 * math.pi))
-        )
+        density += share * np.exp(-((np.log(d / median) / width) ** 2) / 2) / (d * width * math.sqrt(2 * math.pi))
     density /= np.trapezoid(density, d)
     cumulative = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(d))])
     cumulative /= cumulative[-1]
@@ -83,9 +81,7 @@ def _tables(captures: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     data["ep"][3] = math.nan
     tracks = pd.DataFrame(data).astype(rows.dtypes.to_dict())
     empty = Diffusion.empty_table()
-    sized = pd.DataFrame({name: rng.normal(50, 9, 5) for name in empty.columns}).astype(
-        empty.dtypes.to_dict()
-    )
+    sized = pd.DataFrame({name: rng.normal(50, 9, 5) for name in empty.columns}).astype(empty.dtypes.to_dict())
     return tracks, sized
 
 
@@ -134,9 +130,7 @@ def _two_captures() -> Measurement:
     one = _ok()
     linked = one.tracks.captures[0]
     unlinked = LinkedCapture(replace(linked.acquisition, n_frames=99), np.zeros((0, 2)))
-    second = replace(
-        one.captures[0], path="videos/day12_vial3_02.avi", sha256="c4" * 32, tracks=1850, status="warn"
-    )
+    second = replace(one.captures[0], path="videos/day12_vial3_02.avi", sha256="c4" * 32, tracks=1850, status="warn")
     tracks, _ = _tables(2)
     return replace(
         one,

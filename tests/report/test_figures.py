@@ -61,9 +61,7 @@ def test_the_axis_shows_nearly_all_particles(example):
 
 def test_the_same_bytes_whatever_the_users_style(example):
     expected = figures.figure_png(example("ok")), figures.figure_svg(example("ok"))
-    with matplotlib.rc_context(
-        {"font.size": 23, "axes.facecolor": "red", "svg.hashsalt": None, "savefig.dpi": 30}
-    ):
+    with matplotlib.rc_context({"font.size": 23, "axes.facecolor": "red", "svg.hashsalt": None, "savefig.dpi": 30}):
         assert (figures.figure_png(example("ok")), figures.figure_svg(example("ok"))) == expected
 
 

@@ -35,18 +35,14 @@ def test_every_kind_of_measurement_gets_every_file(tmp_path, measurement):
 
 def test_two_runs_differ_in_provenance_only(tmp_path, example):
     one = example("warn_two_captures")
-    later = replace(
-        one, provenance=replace(one.provenance, started_utc="2027-01-01T00:00:00Z", host="other-host")
-    )
+    later = replace(one, provenance=replace(one.provenance, started_utc="2027-01-01T00:00:00Z", host="other-host"))
     first, second = (_contents(save(m, tmp_path / name)) for m, name in ((one, "1"), (later, "2")))
     for name in FILES - {"summary.json", "report.html"}:
         assert first[name] == second[name], name
     summaries = [json.loads(files["summary.json"]) for files in (first, second)]
     assert summaries[0].pop("provenance") != summaries[1].pop("provenance")
     assert summaries[0] == summaries[1]
-    pages = [
-        files["report.html"].decode().partition('<section id="provenance">') for files in (first, second)
-    ]
+    pages = [files["report.html"].decode().partition('<section id="provenance">') for files in (first, second)]
     assert pages[0][0] == pages[1][0]
     assert pages[0][2].partition("</section>")[2] == pages[1][2].partition("</section>")[2]
     assert "lab-3" not in pages[0][0]
@@ -116,9 +112,7 @@ def test_the_check_alone_makes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device"), KeyboardInterrupt(), RuntimeError("bug")]
-)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), RuntimeError("bug")])
 @pytest.mark.parametrize("has_old", [False, True])
 def test_a_failing_step_leaves_the_old_result_and_no_litter(tmp_path, example, monkeypatch, error, has_old):
     target = tmp_path / "out"

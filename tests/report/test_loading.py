@@ -34,11 +34,7 @@ def test_the_acquisition_and_drift_of_every_capture_come_back(tmp_path, example)
     for got, expected in zip(back.tracks.captures, measurement.tracks.captures, strict=True):
         for field in fields(expected):
             left, right = getattr(got, field.name), getattr(expected, field.name)
-            same = (
-                np.array_equal(left, right, equal_nan=True)
-                if isinstance(right, np.ndarray)
-                else left == right
-            )
+            same = np.array_equal(left, right, equal_nan=True) if isinstance(right, np.ndarray) else left == right
             assert same, field.name
 
 

@@ -86,10 +86,7 @@ def test_a_calibrated_volume_is_not_called_relative(example):
 
 
 def test_an_unknown_dilution_says_what_to_do(example):
-    assert (
-        "Stock, undiluted dilution not known; give --dilution"
-        in _Page(render_page(example("two_peaks"))).text
-    )
+    assert "Stock, undiluted dilution not known; give --dilution" in _Page(render_page(example("two_peaks"))).text
 
 
 @pytest.mark.parametrize("name", ["blank", "rejected", "nothing"])

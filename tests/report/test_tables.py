@@ -16,9 +16,7 @@ from nta.report import tables
 from nta.settings import Acquisition
 from nta.tracking import Tracks
 
-HEADER = (
-    "diameter_nm,density_per_nm,density_low_per_nm,density_high_per_nm,cumulative,concentration_per_ml_per_nm"
-)
+HEADER = "diameter_nm,density_per_nm,density_low_per_nm,density_high_per_nm,cumulative,concentration_per_ml_per_nm"
 
 
 def _csv(measurement) -> str:

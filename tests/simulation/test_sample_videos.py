@@ -29,9 +29,7 @@ SCENES = scenes()
 @pytest.mark.parametrize("name", SCENES)
 def test_decoded_frames_and_truth_are_those_of_the_script(name):
     scene = SCENES[name]
-    for made, read in itertools.islice(
-        zip(frames(scene), open_video(FOLDER / name).frames(), strict=False), 25
-    ):
+    for made, read in itertools.islice(zip(frames(scene), open_video(FOLDER / name).frames(), strict=False), 25):
         np.testing.assert_array_equal(made, read)
     kept, seen = Truth.load(truth_path(FOLDER / name)), observe(scene)
     assert kept.scene == scene

@@ -33,9 +33,7 @@ def test_a_longer_capture_begins_like_the_shorter_one():
 
 def test_another_camera_sees_the_same_particles():
     one = observe(SCENE, positions=True).positions
-    two = observe(
-        replace(SCENE, bit_depth=16, brightness="equal", brightness_cv=0.3), positions=True
-    ).positions
+    two = observe(replace(SCENE, bit_depth=16, brightness="equal", brightness_cv=0.3), positions=True).positions
     pd.testing.assert_frame_equal(
         one[["frame", "particle", "x", "y", "z_um"]], two[["frame", "particle", "x", "y", "z_um"]]
     )

@@ -105,11 +105,7 @@ def test_mie_is_miepythons_and_tends_to_rayleigh_gans_debye():
 
     d = np.array([40.0, 107.0, 300.0, 800.0])
     direct = [
-        abs(
-            miepython.S1_S2(1.45 / 1.3325, np.pi * size * 1.3325 / 488.0, np.array([0.0]), norm="wiscombe")[
-                0
-            ][0]
-        )
+        abs(miepython.S1_S2(1.45 / 1.3325, np.pi * size * 1.3325 / 488.0, np.array([0.0]), norm="wiscombe")[0][0])
         for size in d
     ]
     got = mie(d, 488.0, 90.0, 1.45, 1.3325)
@@ -128,18 +124,14 @@ def test_mie_without_its_extra_names_the_extra(monkeypatch):
 
 def test_own_brightness_has_mean_one_and_the_stated_cv():
     # N = 100000, seed 8; fourth moments of the lognormal from the sample itself
-    factor = own_brightness(
-        replace(SMALL, brightness_cv=0.4), np.random.default_rng(8).standard_normal(100_000)
-    )
+    factor = own_brightness(replace(SMALL, brightness_cv=0.4), np.random.default_rng(8).standard_normal(100_000))
     assert abs(factor.mean() - 1) / (factor.std() / np.sqrt(factor.size)) < 4
     squares = (factor - 1) ** 2
     assert abs(squares.mean() - 0.16) / (squares.std() / np.sqrt(factor.size)) < 4
     np.testing.assert_array_equal(own_brightness(SMALL, np.array([-3.0, 2.0])), 1.0)
 
 
-@pytest.mark.parametrize(
-    ("bit_depth", "gain", "read_noise"), [(8, 0.25, 1.0), (16, 1.0, 0.0), (16, 4.0, 12.0)]
-)
+@pytest.mark.parametrize(("bit_depth", "gain", "read_noise"), [(8, 0.25, 1.0), (16, 1.0, 0.0), (16, 4.0, 12.0)])
 @pytest.mark.parametrize("light", [0.0, 3.0, 200.0])
 def test_grey_levels_have_poisson_mean_and_variance(bit_depth, gain, read_noise, light):
     # mean offset + g e; variance g² e + read² + 1/12 of rounding (0 where all is whole); N = 307200, seed 9

@@ -36,16 +36,12 @@ def mean_paths(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ids, exposure means (frames, n, 3) and sub-step paths of those that cannot have left the box."""
     box = box_of(scene)
     exposures = list(box.exposures())
-    reach = (
-        8 * np.sqrt(2 * exposures[0].particles.diffusion_um2_s[0] * scene.n_frames * scene.frame_time_s) + 3
-    )
+    reach = 8 * np.sqrt(2 * exposures[0].particles.diffusion_um2_s[0] * scene.n_frames * scene.frame_time_s) + 3
     start = exposures[0].particles.position_um
     safe = ((start > box.low_um + reach) & (start < box.high_um - reach)).all(axis=1)
     ids = exposures[0].particles.id[safe]
     rows = [{int(i): row for row, i in enumerate(e.particles.id)} for e in exposures]
-    means = np.array(
-        [e.mean_position_um[[row[int(i)] for i in ids]] for e, row in zip(exposures, rows, strict=True)]
-    )
+    means = np.array([e.mean_position_um[[row[int(i)] for i in ids]] for e, row in zip(exposures, rows, strict=True)])
     return ids, means, exposures[0].path_um[safe]
 
 

@@ -87,9 +87,7 @@ def test_impossible_populations_are_refused(make):
         make()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "size,weight\n1,2\n", "diameter_nm\n100\n", "diameter_nm,weight\n100,many\n"]
-)
+@pytest.mark.parametrize("text", ["", "size,weight\n1,2\n", "diameter_nm\n100\n", "diameter_nm,weight\n100,many\n"])
 def test_unreadable_csv_is_wrong_use(tmp_path, text):
     path = tmp_path / "population.csv"
     path.write_text(text, encoding="utf-8")

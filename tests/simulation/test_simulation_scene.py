@@ -26,9 +26,7 @@ def test_concentration_and_particles_per_frame_are_two_words_for_one_thing():
 
 
 def test_scene_survives_json():
-    scene = Scene(
-        population=OneSize(80.0), flow_um_s=(1.0, 2.0), bit_depth=16, gain=2.0, concentration_per_ml=1e8
-    )
+    scene = Scene(population=OneSize(80.0), flow_um_s=(1.0, 2.0), bit_depth=16, gain=2.0, concentration_per_ml=1e8)
     assert Scene.from_dict(json.loads(json.dumps(scene.to_dict()))) == scene
 
 

@@ -123,9 +123,7 @@ def test_a_stated_range_is_used(swarm, spotted):
 def test_memory_bridges_missed_frames(swarm, spotted):
     table = swarm(n=12, n_frames=60, step_px=1.0, missed=0.1, seed=5)
     tracks = {memory: link(spotted(table), Settings(search_range_px=8.0, memory=memory)) for memory in (0, 1, 3)}
-    gaps = {
-        memory: int(linked.table.groupby("particle")["frame"].diff().max()) for memory, linked in tracks.items()
-    }
+    gaps = {memory: int(linked.table.groupby("particle")["frame"].diff().max()) for memory, linked in tracks.items()}
     assert gaps[0] == 1
     assert gaps[1] == 2
     assert 2 <= gaps[3] <= 4

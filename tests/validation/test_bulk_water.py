@@ -38,9 +38,7 @@ def folder(shared_data: Path, require) -> Path:
 @pytest.fixture(scope="module")
 def walkthrough(folder: Path) -> Detections:
     """The features of all 300 frames with the walkthrough's own parameters."""
-    settings = Settings(
-        invert=True, mpp=100 / 285, fps=FPS, temperature_c=20, diameter_px=11, min_mass=20.0
-    )
+    settings = Settings(invert=True, mpp=100 / 285, fps=FPS, temperature_c=20, diameter_px=11, min_mass=20.0)
     return nta.detect(nta.open_video(folder / "bulk_water.tif"), settings)
 
 

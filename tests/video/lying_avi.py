@@ -44,13 +44,8 @@ def avi(
     handler = fourcc if fourcc != b"\0\0\0\0" else b"DIB "
     strh = b"vids" + handler + struct.pack("<10I", 0, 0, 0, scale, rate, 0, count, 0, 0, 0)
     strh += struct.pack("<4H", 0, 0, width, abs(height))
-    strf = (
-        struct.pack("<IiiHH4sIiiII", 40, width, height, 1, bits, fourcc, 0, 0, 0, len(palette) // 4, 0)
-        + palette
-    )
-    hdrl = (
-        b"hdrl" + chunk(b"avih", avih) + chunk(b"LIST", b"strl" + chunk(b"strh", strh) + chunk(b"strf", strf))
-    )
+    strf = struct.pack("<IiiHH4sIiiII", 40, width, height, 1, bits, fourcc, 0, 0, 0, len(palette) // 4, 0) + palette
+    hdrl = b"hdrl" + chunk(b"avih", avih) + chunk(b"LIST", b"strl" + chunk(b"strh", strh) + chunk(b"strf", strf))
     movi, entries = b"movi", b""
     for data in frames:
         entries += b"00db" + struct.pack("<3I", 0x10 if data else 0, len(movi), len(data))

@@ -32,9 +32,7 @@ def cut(path, fraction):
         ("a.tif", "ffv1"),
     ],
 )
-def test_a_cut_file_is_truncated_and_read_as_far_as_it_goes_on_request(
-    tmp_path, frames, name, codec, fraction
-):
+def test_a_cut_file_is_truncated_and_read_as_far_as_it_goes_on_request(tmp_path, frames, name, codec, fraction):
     whole = write_video(tmp_path / name, frames, fps=25, codec=codec)
     reference = list(open_video(whole).frames())
     broken = cut(whole, fraction)
@@ -51,9 +49,7 @@ def test_a_cut_file_is_truncated_and_read_as_far_as_it_goes_on_request(
 
 
 def test_a_cut_h264_file_is_truncated(tmp_path, frames):
-    assert (
-        rejected(cut(write_video(tmp_path / "a.mp4", frames, fps=25, codec="h264"), 0.6)).code == "truncated"
-    )
+    assert rejected(cut(write_video(tmp_path / "a.mp4", frames, fps=25, codec="h264"), 0.6)).code == "truncated"
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
@@ -104,9 +100,7 @@ def test_a_good_header_raises_no_fault(tmp_path, frames):
 def test_interrupted_recording_whose_sizes_were_never_written(tmp_path, frames):
     path = tmp_path / "crash.avi"
     data = [frame.tobytes() for frame in frames]
-    path.write_bytes(
-        avi(data, WIDTH, HEIGHT, index=False, riff_size=0, movi_size=0, total_frames=0, length=0)
-    )
+    path.write_bytes(avi(data, WIDTH, HEIGHT, index=False, riff_size=0, movi_size=0, total_frames=0, length=0))
     assert rejected(path).code == "truncated"
     assert open_video(path, allow_partial=True).n_frames == N
 
@@ -122,9 +116,7 @@ def test_zeroed_chunk_header_does_not_lose_frames_silently(tmp_path, frames):
 
 def test_bytes_after_the_end_are_not_part_of_the_video(tmp_path, frames):
     path = tmp_path / "tail.avi"
-    path.write_bytes(
-        avi([frame.tobytes() for frame in frames], WIDTH, HEIGHT) + b"appended by a download tool"
-    )
+    path.write_bytes(avi([frame.tobytes() for frame in frames], WIDTH, HEIGHT) + b"appended by a download tool")
     assert open_video(path).faults == ()
     assert same(open_video(path).frames(), frames)
 

@@ -165,8 +165,7 @@ def test_an_unknown_codec_is_unreadable(tmp_path, frames):
 
 def test_lossy_codecs_give_the_grey_plane_close_to_the_original(tmp_path, frames):
     smooth = [
-        np.clip(frame.astype(float).mean(0)[None, :].repeat(HEIGHT, 0), 0, 255).astype(np.uint8)
-        for frame in frames
+        np.clip(frame.astype(float).mean(0)[None, :].repeat(HEIGHT, 0), 0, 255).astype(np.uint8) for frame in frames
     ]
     for name, codec, limited in (("a.avi", "mjpeg", False), ("a.mp4", "h264", True), ("a.mov", "h264", True)):
         video = open_video(write_video(tmp_path / name, smooth, fps=25, codec=codec))
@@ -188,9 +187,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path, name, codec):
     block = rng.integers(0, 255, (10, 96, 128), dtype=np.uint8)
 
     def peak(count):
-        path = write_video(
-            tmp_path / f"{count}{name}", (block[k % 10] for k in range(count)), fps=25, codec=codec
-        )
+        path = write_video(tmp_path / f"{count}{name}", (block[k % 10] for k in range(count)), fps=25, codec=codec)
         video = open_video(path)
         tracemalloc.start()
         try:

@@ -82,9 +82,7 @@ def test_rgb_with_equal_channels_is_grey_and_otherwise_colour(tmp_path, planar):
     path = tmp_path / "rgb.tif"
     tifffile.imwrite(path, np.stack([frames] * 3, axis), photometric="rgb", planarconfig=planar)
     assert same(open_video(path), frames)
-    tifffile.imwrite(
-        path, np.stack([frames, frames, frames // 2], axis), photometric="rgb", planarconfig=planar
-    )
+    tifffile.imwrite(path, np.stack([frames, frames, frames // 2], axis), photometric="rgb", planarconfig=planar)
     assert rejected(path).code == "colour"
 
 
@@ -208,9 +206,7 @@ def test_resolution_tags_of_a_printer_are_not_a_scale(tmp_path, resolution, unit
 
 
 def test_pixels_that_are_not_square_are_a_fault(tmp_path):
-    video = written(
-        tmp_path / "a.tif", imagej=True, resolution=(7, 8), metadata={"axes": "TYX", "unit": "um"}
-    )
+    video = written(tmp_path / "a.tif", imagej=True, resolution=(7, 8), metadata={"axes": "TYX", "unit": "um"})
     assert video.mpp is None
     assert [fault.code for fault in video.faults] == ["pixel_size"]
 
@@ -236,9 +232,7 @@ def test_ome_pixel_size_interval_and_exposure(tmp_path, size, unit, interval, ti
 
 def test_ome_that_names_another_file_reads_only_its_own(tmp_path):
     frames = stack(np.uint8)
-    tifffile.imwrite(
-        tmp_path / "a.ome.tif", frames, ome=True, photometric="minisblack", metadata={"axes": "TYX"}
-    )
+    tifffile.imwrite(tmp_path / "a.ome.tif", frames, ome=True, photometric="minisblack", metadata={"axes": "TYX"})
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
         xml = tiff.ome_metadata
     other = '<TiffData FirstT="0" IFD="0"><UUID FileName="/etc/passwd">urn:uuid:1</UUID></TiffData>'

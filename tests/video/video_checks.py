@@ -12,8 +12,7 @@ N, HEIGHT, WIDTH = 12, 30, 46
 def same(read, written):
     read = list(read)
     return len(read) == len(written) and all(
-        np.array_equal(a, b) and a.dtype.isnative and a.flags.c_contiguous
-        for a, b in zip(read, written, strict=True)
+        np.array_equal(a, b) and a.dtype.isnative and a.flags.c_contiguous for a, b in zip(read, written, strict=True)
     )
 
 

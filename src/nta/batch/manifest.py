@@ -62,9 +62,7 @@ def find_manifest(location: Path) -> Path:
     if location.is_file():
         return location
     if not location.is_dir():
-        raise UsageError(
-            f"{str(location)!r} does not exist; give a folder with a {MANIFEST_NAME}, or the file itself"
-        )
+        raise UsageError(f"{str(location)!r} does not exist; give a folder with a {MANIFEST_NAME}, or the file itself")
     if (location / MANIFEST_NAME).is_file():
         return location / MANIFEST_NAME
     found = [path for path in sorted(location.glob("*.csv")) if _looks_like_manifest(path)]
@@ -72,13 +70,10 @@ def find_manifest(location: Path) -> Path:
         return found[0]
     if not found:
         raise UsageError(
-            f"{str(location)!r} holds no CSV with the columns {','.join(COLUMNS)}; "
-            f"write them to {MANIFEST_NAME} there"
+            f"{str(location)!r} holds no CSV with the columns {','.join(COLUMNS)}; write them to {MANIFEST_NAME} there"
         )
     names = ", ".join(path.name for path in found)
-    raise UsageError(
-        f"{str(location)!r} holds {len(found)} manifests ({names}); give one of them by its path"
-    )
+    raise UsageError(f"{str(location)!r} holds {len(found)} manifests ({names}); give one of them by its path")
 
 
 def _looks_like_manifest(path: Path) -> bool:
@@ -104,9 +99,7 @@ def read_manifest(location: str | Path) -> Manifest:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{str(path)!r} is not UTF-8 text (byte {error.start}); save it as CSV UTF-8"
-        ) from None
+        raise UsageError(f"{str(path)!r} is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
     table = list(csv.reader(io.StringIO(text, newline="")))
     header = [name.strip() for name in table[0]] if table else []
     faults = _header_faults(header)

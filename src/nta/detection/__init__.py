@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from nta.compilation import load_kernels
 from nta.detection.appearance import N_SAMPLE_FRAMES, Appearance, look
+from nta.detection.engines import DEFAULT_ENGINE, Finder, spot_finder
 from nta.detection.threshold import choose_min_mass
-from nta.detection.trackpy_engine import FEATURE_COLUMNS, locate, margin_px
+from nta.detection.trackpy_engine import FEATURE_COLUMNS, margin_px
 from nta.errors import RejectedError, SettingsError
 from nta.localisation import (
     DISC_RADIUS_UM,
@@ -133,18 +134,19 @@ def detect(
             "record a longer video",
             code="too_short",
         )
-    samples = np.stack([frame[window] for frame in sampled])
+    samples: NDArray[Any] = np.stack([frame[window] for frame in sampled])
     del sampled
     appearance = look(samples, settings.invert)
     _reject_without_signal(video, samples, appearance)
     diameter_px = settings.diameter_px or appearance.diameter_px
+    engine = DEFAULT_ENGINE if settings.engine is None else settings.engine
     if min(width, height) < 4 * diameter_px:
         raise SettingsError(
             f"a field of {width} x {height} px is too small for spots of {diameter_px} px; widen --roi or give "
             "a smaller --diameter-px"
         )
     min_mass = (
-        choose_min_mass(appearance, diameter_px, samples) if settings.min_mass is None else settings.min_mass
+        choose_min_mass(appearance, diameter_px, samples, engine) if settings.min_mass is None else settings.min_mass
     )
     # A least brightness in trackpy's own units is one for the pixels as they are.
     gain = appearance.detector_gain if settings.min_mass is None else 1
@@ -155,10 +157,11 @@ def detect(
     ):
         stated = getattr(settings, name) is not None
         values[name] = Sourced(value, settings.origin(name) if stated else "video")
+    find = spot_finder(engine, (height, width), samples.dtype, diameter_px, invert=appearance.inverted, gain=gain)
+    values["engine"] = Sourced(engine, settings.origin("engine"))
     del samples
-    rows, n_frames = _search(
-        video, window, (start, stop), appearance, diameter_px, min_mass, gain, acquisition.mpp, progress
-    )
+    radius_px = max(DISC_RADIUS_UM / acquisition.mpp, diameter_px / 2.0)
+    rows, n_frames = _search(video, window, (start, stop), appearance, find, min_mass, radius_px, progress)
     table, ledger = _table(rows, (left, top), settings)
     return Detections(
         table=table,
@@ -205,14 +208,12 @@ def _search(
     window: tuple[slice, slice],
     frames: tuple[int, int | None],
     appearance: Appearance,
-    diameter_px: int,
+    find: Finder,
     min_mass: float,
-    gain: int,
-    mpp: float,
+    radius_px: float,
     progress: Progress,
 ) -> tuple[NDArray[np.float64], int]:
     """Return one row a spot, (n, columns + frame), and the number of frames looked at."""
-    radius_px = max(DISC_RADIUS_UM / mpp, diameter_px / 2.0)
     start, stop = frames
     held = _count(video)
     total = (held if stop is None else min(stop, held)) - start
@@ -220,7 +221,7 @@ def _search(
     n_frames = 0
     for number, raw in video.numbered_frames(start, stop):
         frame = np.ascontiguousarray(raw[window])
-        features = locate(frame, diameter_px, min_mass, invert=appearance.inverted, gain=gain)
+        features = find(frame, min_mass)
         n_frames += 1
         if len(features):
             found.append(_localised(features, frame, appearance, radius_px, number))

@@ -191,7 +191,7 @@ def _spot_sd_px(residuals: NDArray[np.float32], noise_sd: float) -> tuple[float,
     """
     lags = np.arange(1, _MAX_LAG_PX + 1)
     centred = residuals - np.mean(residuals, axis=(1, 2), keepdims=True)
-    covariance = np.array([_covariance(centred, lag) for lag in lags])
+    covariance = np.array([_covariance(centred, int(lag)) for lag in lags])
     standard_error = noise_sd**2 / math.sqrt(2 * centred.size)
     if covariance[0] <= 8.0 * standard_error:
         return _DEFAULT_SPOT_SD_PX, False

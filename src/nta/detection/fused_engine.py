@@ -64,17 +64,13 @@ Frame = NDArray[np.uint8] | NDArray[np.uint16]
 _CountUpTo = Callable[[Frame, int, int, int, NDArray[np.uint8]], tuple[int, int, int]]
 
 
-def locate(
-    frame: Frame, diameter_px: int, min_mass: float, *, invert: bool, gain: int = 1
-) -> NDArray[np.float64]:
+def locate(frame: Frame, diameter_px: int, min_mass: float, *, invert: bool, gain: int = 1) -> NDArray[np.float64]:
     """Return trackpy's features of one frame; for many frames of one size keep a :class:`Locator`.
 
     Parameters and result are those of :func:`nta.detection.trackpy_engine.locate`.
     """
     dtype = np.dtype(np.uint8 if frame.dtype == np.uint8 and gain == 1 else np.uint16)
-    return Locator(frame.shape[0], frame.shape[1], dtype, diameter_px).locate(
-        frame, min_mass, invert=invert, gain=gain
-    )
+    return Locator(frame.shape[0], frame.shape[1], dtype, diameter_px).locate(frame, min_mass, invert=invert, gain=gain)
 
 
 class _LevelCounts:
@@ -123,9 +119,7 @@ class Locator:
 
     def __init__(self, height: int, width: int, dtype: np.dtype[Any], diameter_px: int) -> None:
         if diameter_px not in DIAMETERS:
-            raise UsageError(
-                f"a spot diameter of {diameter_px} px is not an odd number from 3 to 31; give one that is"
-            )
+            raise UsageError(f"a spot diameter of {diameter_px} px is not an odd number from 3 to 31; give one that is")
         if dtype.name not in _KERNELS:
             raise UsageError(f"pixels of {dtype.name} cannot be searched; convert them to uint8 or uint16")
         self.height, self.width, self.dtype, self.diameter_px = height, width, dtype, diameter_px
@@ -252,9 +246,7 @@ class Locator:
         bandpass, exact, rescale, *_ = _KERNELS[self.dtype.name]
         bound = _BOUNDS[self.dtype.name] * float(raw.max())
         filtered, places = self._filtered, self._places
-        bandpass(
-            raw, self._weights_real, self.diameter_px, *self._bandpass_memory, filtered, self._column_maxima
-        )
+        bandpass(raw, self._weights_real, self.diameter_px, *self._bandpass_memory, filtered, self._column_maxima)
         maximum = float(self._column_maxima.max())
         if maximum + bound + _GROWTH * maximum < 1.0:
             return None
@@ -278,9 +270,7 @@ class Locator:
         flags = (self._flags, self._flag_words)
         threshold = self._threshold()
         margin = self.diameter_px // 2
-        found: int = peaks(
-            self._image, self._window, margin, threshold, *self._peak_memory, *flags, self._places
-        )
+        found: int = peaks(self._image, self._window, margin, threshold, *self._peak_memory, *flags, self._places)
         return found
 
     def _threshold(self) -> int:
@@ -290,9 +280,7 @@ class Locator:
         """
         sample = self._image[:: max(self.height // _SAMPLE_ROWS, 1), ::4]
         lit = np.sort(sample[sample > 0])
-        guesses = (
-            [0, 0, 0] if lit.size == 0 else lit[[int(share * (lit.size - 1)) for share in _SAMPLE_SHARES]]
-        )
+        guesses = [0, 0, 0] if lit.size == 0 else lit[[int(share * (lit.size - 1)) for share in _SAMPLE_SHARES]]
         counts = _LevelCounts(self._image, self._white, _KERNELS[self.dtype.name][3], self._column_counts)
         counts.ask(0, int(guesses[0]), int(guesses[-1]))
         n_dark = counts.known[0]

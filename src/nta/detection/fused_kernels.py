@@ -132,9 +132,9 @@ def _bandpass(
         b4 = ring[(y + 4) % n_ring if y + 4 < height else n_ring]
         centre, middle = ring[y % n_ring], smooth[GAUSSIAN_REACH:]
         for x in range(width):
-            middle[x] = (
-                centre[x] * w0 + (a4[x] + b4[x]) * w4 + (a3[x] + b3[x]) * w3 + (a2[x] + b2[x]) * w2
-            ) + (a1[x] + b1[x]) * w1
+            middle[x] = (centre[x] * w0 + (a4[x] + b4[x]) * w4 + (a3[x] + b3[x]) * w3 + (a2[x] + b2[x]) * w2) + (
+                a1[x] + b1[x]
+            ) * w1
         out = filtered[y]
         for x in range(width):
             gaussian = (
@@ -149,17 +149,15 @@ def _bandpass(
             brightest[x] = max(brightest[x], value)
 
 
-bandpass_8 = kernel(
-    "void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4[::1])"
-)(_bandpass)
-bandpass_16 = kernel(
-    "void(u2[:, ::1], f8[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f8[::1], f4[:, ::1], f4[::1])"
-)(_bandpass)
+bandpass_8 = kernel("void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4[::1])")(
+    _bandpass
+)
+bandpass_16 = kernel("void(u2[:, ::1], f8[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f8[::1], f4[:, ::1], f4[::1])")(
+    _bandpass
+)
 
 
-def _exact(
-    raw: Pixels, weights: Floats, filtered: Singles, places: Places, n_places: int, values: Floats
-) -> None:
+def _exact(raw: Pixels, weights: Floats, filtered: Singles, places: Places, n_places: int, values: Floats) -> None:
     """Write the band-passed value of single pixels, as trackpy has it: float64, scipy's order of additions.
 
     The centre comes first, then the pairs from the outermost inwards; axis 0 before axis 1. The running mean

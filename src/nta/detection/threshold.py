@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from nta.detection.appearance import Appearance, Frame, core_sd
-from nta.detection.trackpy_engine import locate
+from nta.detection.engines import DEFAULT_ENGINE, Engine, spot_finder
 
 FALSE_FEATURES_PER_FRAME: Final = 0.1
 """What noise alone may add. At this rate five in a row within reach of each other do not occur."""
@@ -27,7 +27,10 @@ _ILLUMINATION_SMOOTHING_PX: Final = 32.0
 
 
 def choose_min_mass(
-    appearance: Appearance, diameter_px: int, samples: NDArray[np.uint8] | NDArray[np.uint16]
+    appearance: Appearance,
+    diameter_px: int,
+    samples: NDArray[np.uint8] | NDArray[np.uint16],
+    engine: Engine = DEFAULT_ENGINE,
 ) -> float:
     """Return 1.5 times the mass that noise alone reaches in a tenth of the frames.
 
@@ -45,14 +48,15 @@ def choose_min_mass(
         Odd spot diameter of the detector.
     samples : (n, height, width) uint8 or uint16
         Frames spread over the video.
+    engine : {"fused", "trackpy"}
+        Which program finds the spots.
     """
     random = np.random.default_rng(_SEED)
     illumination = gaussian_filter(appearance.background, _ILLUMINATION_SMOOTHING_PX, mode="nearest")
     noise = [_noise_frame(illumination, appearance, random, samples.dtype) for _ in range(_N_NOISE_FRAMES)]
-    masses = [
-        locate(frame, diameter_px, 0.0, invert=appearance.inverted, gain=appearance.detector_gain)[:, 2]
-        for frame in noise
-    ]
+    gain, dark = appearance.detector_gain, appearance.inverted
+    find = spot_finder(engine, samples.shape[1:], samples.dtype, diameter_px, invert=dark, gain=gain)
+    masses = [find(frame, 0.0)[:, 2] for frame in noise]
     found = np.sort(np.concatenate(masses))[::-1]
     if found.size == 0:
         return 0.0
@@ -67,9 +71,7 @@ def choose_min_mass(
 
 def _roughness(grounds: Iterable[NDArray[np.float32]], diameter_px: int) -> float:
     """Return the standard deviation of what a detector of this size sees, spots left out."""
-    return core_sd(
-        np.stack([gaussian_filter(ground, 1.0) - uniform_filter(ground, diameter_px) for ground in grounds])
-    )
+    return core_sd(np.stack([gaussian_filter(ground, 1.0) - uniform_filter(ground, diameter_px) for ground in grounds]))
 
 
 def _noise_frame(

@@ -48,9 +48,9 @@ def locate(
         ``frame`` all the same.
     """
     if gain != 1:
-        features = locate(_amplified(frame, gain), diameter_px, min_mass * gain, invert=invert)
-        features[:, _IN_GREY_LEVELS] /= gain
-        return features
+        amplified = locate(_amplified(frame, gain), diameter_px, min_mass * gain, invert=invert)
+        amplified[:, _IN_GREY_LEVELS] /= gain
+        return amplified
     from trackpy.find import grey_dilation, where_close
     from trackpy.preprocessing import bandpass, convert_to_int, invert_image
     from trackpy.refine import refine_com
@@ -83,7 +83,8 @@ def locate(
 
 def _amplified(frame: NDArray[np.uint8] | NDArray[np.uint16], gain: int) -> NDArray[np.uint16]:
     white = np.iinfo(np.uint16).max
-    return np.minimum(frame.astype(np.uint32) * np.uint32(gain), white).astype(np.uint16)
+    amplified: NDArray[np.uint16] = np.minimum(frame.astype(np.uint32) * np.uint32(gain), white).astype(np.uint16)
+    return amplified
 
 
 def _disc_area(diameter_px: int) -> int:

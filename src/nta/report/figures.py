@@ -213,9 +213,7 @@ def _say_nothing_was_sized(axes: Axes, measurement: Measurement) -> None:
     axes.set_xlim(0.0, 500.0)
     axes.set_ylim(0.0, 1.0)
     axes.set_yticks([])
-    axes.text(
-        0.5, 0.62, "Nothing was sized", transform=axes.transAxes, ha="center", fontsize=14, fontweight="bold"
-    )
+    axes.text(0.5, 0.62, "Nothing was sized", transform=axes.transAxes, ha="center", fontsize=14, fontweight="bold")
     message = "\n".join(textwrap.wrap(_drawable(measurement.message, 240), 70))
     axes.text(0.5, 0.56, message, transform=axes.transAxes, ha="center", va="top", color=_MARK)
 

@@ -54,9 +54,7 @@ def check_directory(directory: str | Path, sources: Iterable[str | Path] = ()) -
             raise UsageError(f"{str(target)!r} is a file, not a folder; choose another folder with -o")
         entries = sorted(entry.name for entry in target.iterdir())
     except OSError as error:
-        raise UsageError(
-            f"cannot use the folder {str(target)!r}: {error.strerror}; choose another with -o"
-        ) from None
+        raise UsageError(f"cannot use the folder {str(target)!r}: {error.strerror}; choose another with -o") from None
     if entries and not is_result(target):
         raise UsageError(
             f"the folder {str(target)!r} is not empty and is not an nta result (it holds {entries[0]!r}); "
@@ -73,9 +71,7 @@ def check_directory(directory: str | Path, sources: Iterable[str | Path] = ()) -
 def _check_parents(target: Path) -> None:
     parent = next(folder for folder in target.absolute().parents if folder.exists())
     if not parent.is_dir():
-        raise UsageError(
-            f"{str(parent)!r} is a file, so {str(target)!r} cannot be a folder; choose another with -o"
-        )
+        raise UsageError(f"{str(parent)!r} is a file, so {str(target)!r} cannot be a folder; choose another with -o")
 
 
 def is_result(directory: Path) -> bool:

@@ -46,9 +46,7 @@ def load(directory: str | Path) -> Measurement:
         captures=tuple(_capture(row) for row in summary["captures"]),
         size=size,
         concentration=_concentration(summary["concentration_per_ml"], observations),
-        distribution=SizeDistribution(
-            read_distribution(folder / DISTRIBUTION), size, **beside["distribution"]
-        ),
+        distribution=SizeDistribution(read_distribution(folder / DISTRIBUTION), size, **beside["distribution"]),
         tracks=tracks,
         diffusion=diffusion,
         counts=Counts(**summary["counts"]),
@@ -68,9 +66,7 @@ def _read_summary(folder: Path) -> dict[str, Any]:
             f"{str(folder)!r} is not a result folder of nta: cannot read {SUMMARY!r} in it ({error.strerror})"
         ) from None
     except ValueError as error:
-        raise RejectedError(
-            f"{str(path)!r} is not JSON ({error}); run nta analyze again", code="unreadable"
-        ) from None
+        raise RejectedError(f"{str(path)!r} is not JSON ({error}); run nta analyze again", code="unreadable") from None
     schema = summary.get("schema") if isinstance(summary, dict) else None
     if schema != SCHEMA:
         raise UsageError(f"{str(path)!r} has the schema {schema!r}; this version of nta reads {SCHEMA!r}")
@@ -87,9 +83,7 @@ def _float(value: float | None) -> float:
 
 
 def _size(row: dict[str, Any], observations: dict[str, Any]) -> SizeStatistics:
-    statistics = {
-        name: _estimate(row[name], observations["size"][name]) for name in SizeStatistics.STATISTICS
-    }
+    statistics = {name: _estimate(row[name], observations["size"][name]) for name in SizeStatistics.STATISTICS}
     peaks = tuple(
         Peak(_estimate(peak["diameter"], n), _float(peak["fraction"]))
         for peak, n in zip(row["peaks"], observations["peaks"], strict=True)

@@ -145,9 +145,7 @@ def axis_top(yields: DailyYield) -> float:
     if math.isnan(largest) or largest <= 0:
         return math.nan
     power = 10.0 ** math.floor(math.log10(largest))
-    return next(
-        step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= largest * (1 - 1e-12)
-    )
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= largest * (1 - 1e-12))
 
 
 def _ticks(top: float) -> list[tuple[float, str]]:

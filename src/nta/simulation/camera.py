@@ -30,9 +30,7 @@ class Camera:
         self._rng = rng
         self._gain = scene.camera_gain
         self._white = scene.white
-        x, y = np.meshgrid(
-            np.arange(scene.width_px, dtype=np.float64), np.arange(scene.height_px, dtype=np.float64)
-        )
+        x, y = np.meshgrid(np.arange(scene.width_px, dtype=np.float64), np.arange(scene.height_px, dtype=np.float64))
         stray = scene.dimming * scene.stray_photoelectrons * illumination(scene, x, y)
         self._level = (scene.camera_offset + self._gain * stray).astype(np.float32)
         self._noise_sd = np.sqrt(scene.camera_read_noise**2 + self._gain**2 * stray).astype(np.float32)

@@ -50,9 +50,7 @@ def observe(scene: Scene, *, positions: bool = False) -> Truth:
     return recorder.truth()
 
 
-def simulate(
-    scene: Scene, path: str | Path, *, positions: bool = False, progress: Progress | None = None
-) -> Truth:
+def simulate(scene: Scene, path: str | Path, *, positions: bool = False, progress: Progress | None = None) -> Truth:
     """Write a video of a scene, and beside it ``<stem>.truth.json``.
 
     Parameters

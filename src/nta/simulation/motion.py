@@ -63,10 +63,7 @@ class Particles:
     def joined(self, other: Particles) -> Particles:
         """Return these particles followed by ``other``."""
         return Particles(
-            *(
-                np.concatenate((getattr(self, entry.name), getattr(other, entry.name)))
-                for entry in fields(self)
-            )
+            *(np.concatenate((getattr(self, entry.name), getattr(other, entry.name))) for entry in fields(self))
         )
 
 

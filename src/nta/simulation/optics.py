@@ -26,9 +26,7 @@ _PIXEL_VARIANCE: Final = 1.0 / 12.0
 _MIE_GRID_NM: Final = np.geomspace(1.0, 10_000.0, 4001)
 
 
-def rayleigh_gans_debye(
-    diameter_nm: Floats, wavelength_nm: float, angle_deg: float, medium_index: float
-) -> Floats:
+def rayleigh_gans_debye(diameter_nm: Floats, wavelength_nm: float, angle_deg: float, medium_index: float) -> Floats:
     """Return the light that a sphere scatters into one direction, in relative units: d^6 P(q d/2).
 
     P(u) = [3 (sin u - u cos u)/u³]², q = (4 pi n/lambda) sin(theta/2) (Bohren & Huffman 1983, section 6.1),
@@ -66,8 +64,7 @@ def _mie_table(wavelength_nm: float, angle_deg: float, particle_index: float, me
     cosine = np.cos(np.radians(angle_deg))
     sizes = np.pi * _MIE_GRID_NM * medium_index / wavelength_nm
     amplitudes = [
-        miepython.S1_S2(particle_index / medium_index, x, np.array([cosine]), norm="wiscombe")[0][0]
-        for x in sizes
+        miepython.S1_S2(particle_index / medium_index, x, np.array([cosine]), norm="wiscombe")[0][0] for x in sizes
     ]
     intensities: Floats = np.abs(np.array(amplitudes)) ** 2
     return intensities

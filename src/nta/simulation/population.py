@@ -144,18 +144,13 @@ class Table:
             )
         for diameter_nm in self.diameters_nm:
             _check_diameter(diameter_nm)
-        if (
-            not all(math.isfinite(weight) and weight >= 0 for weight in self.weights)
-            or not sum(self.weights) > 0
-        ):
+        if not all(math.isfinite(weight) and weight >= 0 for weight in self.weights) or not sum(self.weights) > 0:
             raise SettingsError("the weights of a population must be finite, not negative, and not all zero")
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         """Draw ``n`` diameters, nm."""
         weights = np.asarray(self.weights, dtype=np.float64)
-        drawn: Floats = rng.choice(
-            np.asarray(self.diameters_nm, dtype=np.float64), size=n, p=weights / weights.sum()
-        )
+        drawn: Floats = rng.choice(np.asarray(self.diameters_nm, dtype=np.float64), size=n, p=weights / weights.sum())
         return drawn
 
     @property
@@ -250,9 +245,7 @@ class Mixture:
         }
 
 
-def mixture_of_modes(
-    modes_nm: Sequence[float], cvs: Sequence[float] = (), shares: Sequence[float] = ()
-) -> Population:
+def mixture_of_modes(modes_nm: Sequence[float], cvs: Sequence[float] = (), shares: Sequence[float] = ()) -> Population:
     """Return the population with these modes: one size each, or a lognormal where the CV is above zero.
 
     Parameters
@@ -300,9 +293,5 @@ def population_from_dict(mapping: Mapping[str, Any]) -> Population:
     if kind == "table":
         return Table(tuple(mapping["diameters_nm"]), tuple(mapping["weights"]))
     if kind == "mixture":
-        return Mixture(
-            tuple(population_from_dict(part) for part in mapping["parts"]), tuple(mapping["shares"])
-        )
-    raise SettingsError(
-        f"{kind!r} is no kind of population; there are one_size, lognormal, table and mixture"
-    )
+        return Mixture(tuple(population_from_dict(part) for part in mapping["parts"]), tuple(mapping["shares"]))
+    raise SettingsError(f"{kind!r} is no kind of population; there are one_size, lognormal, table and mixture")

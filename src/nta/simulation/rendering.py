@@ -55,9 +55,7 @@ def add_spots(image: Floats, x_px: Floats, y_px: Floats, sd_px: Floats, light: F
 
 
 @kernel("f8[::1](f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], f8[::1])")
-def own_peaks(
-    x_px: Floats, y_px: Floats, sd_px: Floats, light: Floats, x0_px: Floats, y0_px: Floats
-) -> Floats:
+def own_peaks(x_px: Floats, y_px: Floats, sd_px: Floats, light: Floats, x0_px: Floats, y0_px: Floats) -> Floats:
     """Return the light per pixel that each particle alone sends to one point.
 
     Parameters
@@ -79,7 +77,5 @@ def own_peaks(
             variance = sd_px[i, k] * sd_px[i, k]
             dx = x0_px[i] - x_px[i, k]
             dy = y0_px[i] - y_px[i, k]
-            result[i] += (
-                light[i, k] / (2.0 * math.pi * variance) * math.exp(-0.5 * (dx * dx + dy * dy) / variance)
-            )
+            result[i] += light[i, k] / (2.0 * math.pi * variance) * math.exp(-0.5 * (dx * dx + dy * dy) / variance)
     return result

@@ -165,8 +165,7 @@ class Scene:
         _at_least("particles_per_frame", self.particles_per_frame, 0)
         if self.in_view_mean > 20_000:
             raise SettingsError(
-                f"{self.in_view_mean:.3g} particles per frame are more than 20000; "
-                "lower the concentration or the field"
+                f"{self.in_view_mean:.3g} particles per frame are more than 20000; lower the concentration or the field"
             )
         for name in ("width_px", "height_px"):
             size = getattr(self, name)
@@ -194,13 +193,9 @@ class Scene:
             )
         for name in ("gradient_x", "gradient_y"):
             if not abs(getattr(self, name)) <= 1.9:
-                raise SettingsError(
-                    f"{name}: {getattr(self, name):g} is outside -1.9 to 1.9; no light is below zero"
-                )
+                raise SettingsError(f"{name}: {getattr(self, name):g} is outside -1.9 to 1.9; no light is below zero")
         if abs(self.gradient_x) + abs(self.gradient_y) > 1.9:
-            raise SettingsError(
-                "gradient_x and gradient_y together are above 1.9: a corner would have no light"
-            )
+            raise SettingsError("gradient_x and gradient_y together are above 1.9: a corner would have no light")
 
     def _check_camera(self) -> None:
         if self.bit_depth not in _CAMERAS:
@@ -208,9 +203,7 @@ class Scene:
         _above_zero("gain", self.camera_gain)
         _at_least("read_noise", self.read_noise, 0)
         if not 0 <= self.camera_offset <= self.white:
-            raise SettingsError(
-                f"offset: {self.camera_offset:g} is outside 0 to {self.white}, the camera's range"
-            )
+            raise SettingsError(f"offset: {self.camera_offset:g} is outside 0 to {self.white}, the camera's range")
 
     @property
     def acquisition(self) -> Acquisition:

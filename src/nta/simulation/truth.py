@@ -101,11 +101,7 @@ class Truth:
     @property
     def mean_nm(self) -> float:
         """Mean of the time-averaged diameters in view, nm; NaN when nothing was in view."""
-        return (
-            float(np.average(self.diameter_nm, weights=self.frames_in_view))
-            if self.n_distinct
-            else float("nan")
-        )
+        return float(np.average(self.diameter_nm, weights=self.frames_in_view)) if self.n_distinct else float("nan")
 
     @property
     def sd_nm(self) -> float:
@@ -135,9 +131,7 @@ class Truth:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the truth as strict JSON types; missing is ``None``."""
-        size = {"mean": self.mean_nm, "sd": self.sd_nm} | {
-            f"d{p}": self.quantile_nm(p / 100) for p in (10, 50, 90)
-        }
+        size = {"mean": self.mean_nm, "sd": self.sd_nm} | {f"d{p}": self.quantile_nm(p / 100) for p in (10, 50, 90)}
         return {
             "schema": TRUTH_SCHEMA,
             "nta": nta.__version__,
@@ -197,9 +191,7 @@ class Truth:
         try:
             scene, view = Scene.from_dict(values["scene"]), values["in_view"]
             diameter_nm = np.array(view["diameter_nm"], dtype=np.float64)
-            counts = [
-                np.array(view[name], dtype=np.int64) for name in ("frames_in_view", "particles_in_frame")
-            ]
+            counts = [np.array(view[name], dtype=np.int64) for name in ("frames_in_view", "particles_in_frame")]
         except (KeyError, TypeError) as error:
             raise UsageError(f"the truth {str(path)!r} is not complete: {error}") from None
         return cls(scene, diameter_nm, counts[0], counts[1])
@@ -240,9 +232,7 @@ class Recorder:
             return None
         import pandas as pd
 
-        return pd.DataFrame(
-            {name: np.concatenate([row[name] for row in self._rows]) for name in POSITION_COLUMNS}
-        )
+        return pd.DataFrame({name: np.concatenate([row[name] for row in self._rows]) for name in POSITION_COLUMNS})
 
 
 def _position_columns(scene: Scene, exposure: Exposure, light: Spots, mean_um: Floats) -> dict[str, Any]:

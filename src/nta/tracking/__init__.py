@@ -33,7 +33,9 @@ _N_PASSES: Final = 2
 
 def step_sd_px(acquisition: Acquisition, diameter_nm: float) -> float:
     """Return the standard deviation per axis of a particle's step between two frames, px."""
-    diffusion = stokes_einstein_diffusion_m2_s(diameter_nm * 1e-9, acquisition.temperature_k, acquisition.viscosity_pa_s)
+    diffusion = stokes_einstein_diffusion_m2_s(
+        diameter_nm * 1e-9, acquisition.temperature_k, acquisition.viscosity_pa_s
+    )
     return math.sqrt(2.0 * diffusion * acquisition.frame_time_s) / (acquisition.mpp * 1e-6)
 
 
@@ -90,7 +92,8 @@ def link(
         reach_px = settings.search_range_px
     memory = 0 if settings.memory is None else settings.memory
     drift = _first_drift(detections)
-    linked, ledger = table.assign(particle=pd.Series(dtype="int64")), {}
+    ledger: dict[str, int] = {}
+    linked = table.assign(particle=pd.Series(dtype="int64"))
     for number in range(_N_PASSES if len(table) else 0):
         linked = _linked(table, drift, reach_px, memory)
         drift = drift_from_links(linked, len(drift), acquisition.fps)
@@ -116,7 +119,7 @@ def values_of_linking(tracks: Tracks, settings: Settings) -> dict[str, Sourced]:
 def _first_drift(detections: Detections) -> Floats:
     acquisition = detections.acquisition
     n_frames = int(detections.table["frame"].max()) + 1 if len(detections.table) else 0
-    left, top, width, height = detections.field_px
+    _, _, width, height = detections.field_px
     flow = common_step_px(detections.table, width, height, step_sd_px(acquisition, _TYPICAL_DIAMETER_NM))
     return np.outer(np.arange(n_frames), flow)
 
@@ -143,7 +146,9 @@ def _reported_field(detections: Detections) -> tuple[float, float, float, float]
     return left + margin - 0.5, top + margin - 0.5, width - 2.0 * margin, height - 2.0 * margin
 
 
-def ensemble_msd(tracks: Tracks | pd.DataFrame, acquisition: Acquisition | None = None, max_lag: int = 100) -> pd.DataFrame:
+def ensemble_msd(
+    tracks: Tracks | pd.DataFrame, acquisition: Acquisition | None = None, max_lag: int = 100
+) -> pd.DataFrame:
     """Return the mean squared displacement over all tracks and all pairs of positions, common drift taken out.
 
     Parameters

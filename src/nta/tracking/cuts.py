@@ -65,4 +65,5 @@ def _improbable_steps(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = square / ((total - square) / others)
         tail = (1.0 + ratio / others) ** -others
-    return same & (others >= 2) & (tail < STEP_PROBABILITY)
+    improbable: NDArray[np.bool_] = same & (others >= 2) & (tail < STEP_PROBABILITY)
+    return improbable

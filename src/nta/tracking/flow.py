@@ -76,7 +76,7 @@ def _centre_of_pile(
 
 
 def _pair_displacements(table: pd.DataFrame, reach: float) -> Floats:
-    """Return displacements (dx, dy) of pairs in successive frames, both at most ``reach``, from frames spread evenly."""
+    """Return displacements (dx, dy) of pairs in successive frames, each at most ``reach``, frames spread evenly."""
     frames = table["frame"].to_numpy()
     xy = table[["x", "y"]].to_numpy(np.float64)
     numbers, first, counts = np.unique(frames, return_index=True, return_counts=True)
@@ -116,7 +116,7 @@ def drift_from_links(table: pd.DataFrame, n_frames: int, fps: float) -> Floats:
     weight = _running_sum(counts, window)
     drift = np.zeros((n_frames, 2))
     for axis, values in enumerate((x, y)):
-        sums = np.bincount(into, weights=np.diff(values)[step], minlength=n_frames)
+        sums = np.bincount(into, weights=np.diff(values)[step], minlength=n_frames).astype(np.float64)
         total = counts.sum()
         mean = sums.sum() / total if total else 0.0
         rate = np.divide(_running_sum(sums, window), weight, out=np.full(n_frames, mean), where=weight > 0)

@@ -48,7 +48,6 @@ class LinkedCapture:
         x, y = per_frame * self.acquisition.mpp * self.acquisition.fps
         return float(x), float(y)
 
-
     @property
     def volume_um(self) -> tuple[float, float, float]:
         """Depth, width and height of the volume in which particles are seen, µm; infinite where not known."""

@@ -18,8 +18,8 @@ _SMALLEST_SHARE: Final = 0.2
 def link_positions(positions: pd.DataFrame, search_range_px: float, memory: int) -> pd.Series[int]:
     """Return the particle number of every row of ``positions`` (columns ``frame``, ``x``, ``y``).
 
-    Tracks are numbered from 0 in the order of their first position. Where particles stand so close that the joint assignment explodes, the range shrinks for that group alone
-    (trackpy's adaptive search).
+    Tracks are numbered from 0 in the order of their first position. Where particles stand so close that the joint
+    assignment explodes, the range shrinks for that group alone (trackpy's adaptive search).
 
     Raises
     ------

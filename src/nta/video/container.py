@@ -149,9 +149,7 @@ def open_container(path: Path, demuxer: Demuxer, *, allow_partial: bool = False)
     )
 
 
-def _check_whole(
-    path: Path, demuxer: Demuxer, layout: riff.Layout | None, *, allow_partial: bool
-) -> list[Fault]:
+def _check_whole(path: Path, demuxer: Demuxer, layout: riff.Layout | None, *, allow_partial: bool) -> list[Fault]:
     """Reject a file that breaks off, or return the fault that says so."""
     if layout is not None:
         cut = layout.cut
@@ -190,9 +188,7 @@ def _open(path: Path, demuxer: Demuxer) -> InputContainer:
         raise unreadable(path, f"its {demuxer.upper()} structure is broken ({_reason(error)})") from error
     if not container.streams.video:
         container.close()
-        raise RejectedError(
-            f"'{path.name}' holds no video stream; export the video, not the sound", code="not_a_video"
-        )
+        raise RejectedError(f"'{path.name}' holds no video stream; export the video, not the sound", code="not_a_video")
     stream = container.streams.video[0]
     if stream.codec_context is None:  # PyAV's stubs do not say so, but it is None where no decoder exists
         container.close()

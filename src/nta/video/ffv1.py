@@ -26,9 +26,7 @@ def is_intact(packet: memoryview | bytes) -> bool:
     """Return whether every slice of a packet agrees with its checksum."""
     slices = _slices(packet)
     # zlib inverts at both ends: starting from all ones, a remainder of 0 comes out as all ones.
-    return slices is not None and all(
-        zlib.crc32(part.translate(_MIRROR), 0xFFFFFFFF) == 0xFFFFFFFF for part in slices
-    )
+    return slices is not None and all(zlib.crc32(part.translate(_MIRROR), 0xFFFFFFFF) == 0xFFFFFFFF for part in slices)
 
 
 def _slices(packet: memoryview | bytes) -> list[bytes] | None:

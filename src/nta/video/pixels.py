@@ -109,9 +109,7 @@ def _paletted(path: Path, frame: av.VideoFrame) -> Frame:
     return indices if (shades == np.arange(256)).all() else shades[indices]
 
 
-def _equal(
-    path: Path, first: NDArray[np.uint8], second: NDArray[np.uint8], third: NDArray[np.uint8]
-) -> Frame:
+def _equal(path: Path, first: NDArray[np.uint8], second: NDArray[np.uint8], third: NDArray[np.uint8]) -> Frame:
     if not (np.array_equal(first, second) and np.array_equal(second, third)):
         raise coloured(path)
     return np.ascontiguousarray(first)

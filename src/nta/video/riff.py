@@ -163,9 +163,7 @@ def _visit(file: BinaryIO, layout: Layout, tag: bytes, size: int) -> None:
         layout.declared = max(layout.declared, *struct.unpack("<I", file.read(4)))
     elif tag == b"idx1":
         entries = file.read(size - size % _INDEX_ENTRY)
-        layout.indexed += sum(
-            layout.holds_frame(entries[at : at + 4]) for at in range(0, len(entries), _INDEX_ENTRY)
-        )
+        layout.indexed += sum(layout.holds_frame(entries[at : at + 4]) for at in range(0, len(entries), _INDEX_ENTRY))
     elif layout.holds_frame(tag):
         if size:
             layout.chunks += 1

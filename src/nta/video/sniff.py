@@ -80,9 +80,7 @@ def _read_head(path: Path) -> bytes:
             f"'{path.name}' cannot be read: {error.strerror}; check its permissions", code="unreadable"
         ) from error
     if not head:
-        raise RejectedError(
-            f"'{path.name}' is empty (0 bytes); copy it again from the instrument", code="empty"
-        )
+        raise RejectedError(f"'{path.name}' is empty (0 bytes); copy it again from the instrument", code="empty")
     return head
 
 

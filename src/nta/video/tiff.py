@@ -125,8 +125,7 @@ class TiffReader:
         for number in range(min(n_frames, len(pages))):
             page = pages[number]
             if page is None or any(
-                offset + length > size
-                for offset, length in zip(page.dataoffsets, page.databytecounts, strict=False)
+                offset + length > size for offset, length in zip(page.dataoffsets, page.databytecounts, strict=False)
             ):
                 return number
         return min(n_frames, len(pages))
@@ -178,9 +177,7 @@ def _open(path: Path) -> tifffile.TiffFile:
     return tifffile.TiffFile(path.absolute(), _multifile=False)
 
 
-def _describe(
-    path: Path, tiff: tifffile.TiffFile, n_pages: int, whole: bool, *, allow_partial: bool
-) -> Video:
+def _describe(path: Path, tiff: tifffile.TiffFile, n_pages: int, whole: bool, *, allow_partial: bool) -> Video:
     page = tiff.pages.first
     check_size(path, page.imagewidth, page.imagelength)
     _check_samples(path, page)
@@ -200,9 +197,7 @@ def _describe(
         faults.append(Fault("partial", f"the file is cut: {detail}; only these are measured"))
     compression = _name(page.compression)
     if compression in _LOSSY:
-        faults.append(
-            Fault("lossy_source", f"the images are compressed with {compression}, which moves centroids")
-        )
+        faults.append(Fault("lossy_source", f"the images are compressed with {compression}, which moves centroids"))
     return Video(
         path=path,
         width=page.imagewidth,
@@ -272,9 +267,7 @@ def _count(path: Path, series: tifffile.TiffPageSeries) -> int:
     ]
     if len(long) > 1:
         axes = " x ".join(f"{length} {axis}" for axis, length in long)
-        raise unsupported(
-            path, f"a stack of several dimensions ({axes})", "save one channel and one plane over time"
-        )
+        raise unsupported(path, f"a stack of several dimensions ({axes})", "save one channel and one plane over time")
     return long[0][1] if long else 1
 
 
@@ -294,9 +287,7 @@ def _raw(series: tifffile.TiffPageSeries, page: tifffile.TiffPage) -> _Raw | Non
 def _grey(path: Path, samples: NDArray[Any]) -> Frame:
     """Return native, contiguous grey samples; equal colour channels count as grey."""
     if samples.ndim == 3:
-        channels = (
-            samples if samples.shape[0] in (3, 4) and samples.shape[2] > 4 else np.moveaxis(samples, -1, 0)
-        )
+        channels = samples if samples.shape[0] in (3, 4) and samples.shape[2] > 4 else np.moveaxis(samples, -1, 0)
         if len(channels) > 2 and not (
             np.array_equal(channels[0], channels[1]) and np.array_equal(channels[1], channels[2])
         ):

@@ -66,9 +66,7 @@ def _layout(head: bytes) -> _Layout | None:
     if len(head) < 8:
         return None
     offset = struct.Struct(order + "I")
-    return _Layout(
-        struct.Struct(order + "H"), struct.Struct(order + "HHI4s"), offset, offset.unpack_from(head, 4)[0]
-    )
+    return _Layout(struct.Struct(order + "H"), struct.Struct(order + "HHI4s"), offset, offset.unpack_from(head, 4)[0])
 
 
 def _read(file: BinaryIO, layout: _Layout, at: int, size: int) -> tuple[int, bool] | None:

@@ -128,9 +128,7 @@ def _checked(frames: Iterable[NDArray[Any]]) -> Iterator[Frame]:
     dtype: np.dtype[Any] | None = None
     for number, frame in enumerate(frames):
         if frame.ndim != 2 or frame.dtype.kind != "u" or frame.dtype.itemsize > 2:
-            raise UsageError(
-                f"frame {number} has shape {frame.shape} and type {frame.dtype}; give 2-D uint8 or uint16"
-            )
+            raise UsageError(f"frame {number} has shape {frame.shape} and type {frame.dtype}; give 2-D uint8 or uint16")
         if shape is None or dtype is None:
             shape, dtype = frame.shape, frame.dtype.newbyteorder("=")
         if frame.shape != shape or frame.dtype.newbyteorder("=") != dtype:
@@ -141,17 +139,13 @@ def _checked(frames: Iterable[NDArray[Any]]) -> Iterator[Frame]:
         yield np.ascontiguousarray(frame, dtype=dtype)
 
 
-def _write_container(
-    path: Path, frames: Iterable[Frame], first: Frame, muxer: str, codec: Codec, fps: float
-) -> None:
+def _write_container(path: Path, frames: Iterable[Frame], first: Frame, muxer: str, codec: Codec, fps: float) -> None:
     import av
 
     rate = Fraction(fps).limit_denominator(_MAX_DENOMINATOR)
     source = "gray" if first.dtype == np.uint8 else "gray16le"
     target = {"mjpeg": "yuvj420p", "h264": "yuv420p"}.get(codec, source)
-    with av.open(
-        f"file:{path.absolute()}", mode="w", format=muxer, options={"fflags": "+bitexact"}
-    ) as container:
+    with av.open(f"file:{path.absolute()}", mode="w", format=muxer, options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(_ENCODERS[codec], rate=rate, options=dict(_OPTIONS[codec]))
         if not isinstance(stream, av.VideoStream):
             raise TypeError(codec)
@@ -170,9 +164,7 @@ def _write_container(
         container.mux(stream.encode(None))
 
 
-def _write_tiff(
-    path: Path, frames: Iterable[Frame], fps: float, mpp: float | None, exposure_ms: float | None
-) -> None:
+def _write_tiff(path: Path, frames: Iterable[Frame], fps: float, mpp: float | None, exposure_ms: float | None) -> None:
     """Write an ImageJ stack: one contiguous block of samples, with the values in ImageJ's own words."""
     import tifffile
 
