@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 
 import click
+
 from nta_cli.main import COMMANDS, cli
 
 TARGET = Path(__file__).with_name("cli.md")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import nta_cli
 import pytest
 
 import nta
+import nta_cli
 
 PACKAGE = Path(nta.__file__).parent
 COMMAND_LINE = Path(nta_cli.__file__).parent

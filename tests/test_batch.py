@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from nta_cli.main import cli
 
 from nta.batch import Sample, find_manifest, folder_names, read_manifest, run_batch, table_columns
 from nta.errors import UsageError
 from nta.production import daily_yield, harvests_of
 from nta.settings import Settings
+from nta_cli.main import cli
 
 HEADER = "day,sample,video,dilution,volume_ml\n"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 import pytest
-from nta_cli.main import COMMANDS, cli
 
 import nta
+from nta_cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "sample_videos").glob("*.md")])

@@ -154,3 +154,16 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content):
 def test_the_fingerprint_depends_on_what_is_asked_and_not_on_who_asked():
     assert Settings(mpp=0.2).sha256() == Settings().updated("command_line", {"mpp": 0.2}).sha256()
     assert Settings(mpp=0.2).sha256() != Settings(mpp=0.21).sha256()
+
+
+def test_an_exposure_in_seconds_is_guessed():
+    with pytest.raises(SettingsError, match=r"0\.0325 ms is too short .* is it in s\? Then give 32\.5"):
+        Settings(exposure_ms=0.0325)
+    assert Settings(exposure_ms=0.0).exposure_ms == 0.0
+
+
+def test_a_value_that_a_type_refuses_is_named():
+    with pytest.raises(
+        SettingsError, match=r"min_track: 2 is not possible here: input should be greater than or equal"
+    ):
+        Settings(min_track=2)

@@ -43,7 +43,9 @@ def analyze(inputs: tuple[Path, ...], directory: Path | None, settings: Settings
     from nta.report import check_directory
     from nta_cli import console
 
-    directory = directory if directory is not None else default_directory(inputs[0])
+    if directory is None:
+        directory = default_directory(inputs[0])
+        check_same_capture(directory, inputs[0])
     check_directory(directory, inputs)
     with console.progress_bar(quiet=quiet) as progress:
         measurement = nta.analyze(inputs, settings=settings, progress=progress)
@@ -61,3 +63,26 @@ def default_directory(first_input: Path) -> Path:
     """Return ``<video>_nta`` beside the video."""
     named = first_input.resolve() if first_input.name in ("", ".", "..") else first_input
     return named.with_name(f"{named.stem}_nta")
+
+
+def check_same_capture(directory: Path, first_input: Path) -> None:
+    """Refuse to replace, unasked, the result of another video: x.avi and x.tif share the folder x_nta.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds a result whose first capture has another file name.
+    """
+    import json
+
+    from nta.errors import UsageError
+
+    try:
+        measured = Path(json.loads((directory / "summary.json").read_text(encoding="utf-8"))["captures"][0]["path"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return  # no result of ours: the folder's own check says what that means
+    if measured.name != first_input.name:
+        raise UsageError(
+            f"{str(directory)!r} holds the result of {measured.name!r}, not of {first_input.name!r}; "
+            "name another folder with -o"
+        )

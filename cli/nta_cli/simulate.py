@@ -88,6 +88,7 @@ _SCENE_OPTIONS = (
 @click.option("--read-noise", type=float, help="Read noise, grey levels. [1 at 8 bits, 12 at 16]")
 @click.option("--offset", type=float, help="Grey level without light. [8 at 8 bits, 200 at 16]")
 @click.option("--positions", is_flag=True, help="Also write every particle's position: OUT.truth.parquet.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists; else that is refused.")
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 def simulate(out: Path, **options: Any) -> None:  # noqa: ANN401  # click hands over some forty options
     """Write a scatter video with known truth to OUT (.avi, .mkv or .tif).
@@ -95,9 +96,12 @@ def simulate(out: Path, **options: Any) -> None:  # noqa: ANN401  # click hands 
     Without options: 60 s of particles of mode 107 nm as an NS300 films them. What was in view is written
     beside the video, to OUT with the ending .truth.json.
     """
+    from nta.errors import UsageError
     from nta.simulation import Scene
     from nta.simulation import simulate as write
 
+    if out.exists() and not options["overwrite"]:
+        raise UsageError(f"{str(out)!r} exists and may be a capture; name another file, or give --overwrite")
     scene = Scene.from_dict(_scene_values(options))
     with _progress(quiet=options["quiet"]) as progress:
         truth = write(scene, out, positions=options["positions"], progress=progress)

@@ -8,6 +8,7 @@ compiled. Where no folder can be written, kernels are compiled anew in each proc
 from __future__ import annotations
 
 import hashlib
+import importlib
 import logging
 import os
 import sys
@@ -31,6 +32,13 @@ KERNEL_SOURCES: Final = (
 """Files that hold kernels, relative to the package: their text decides which cache folder is used."""
 
 _config: Any = numba.config  # its names are set at run time, where a type checker cannot see them
+
+_MEASURING_KERNELS: Final = (
+    "nta.kernels",
+    "nta.localisation",
+    "nta.detection.fused_kernels",
+    "nta.detection.fused_features",
+)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -82,11 +90,8 @@ def is_compiled() -> bool:
 
 def load_kernels() -> None:
     """Import every kernel that measuring needs, compile what is not cached, mark the cache as complete."""
-    import nta.detection.fused_features
-    import nta.detection.fused_kernels
-    import nta.kernels
-    import nta.localisation  # noqa: F401
-
+    for name in _MEASURING_KERNELS:
+        importlib.import_module(name)
     folder = cache_folder()
     if folder is None:
         _say_that_nothing_is_kept()

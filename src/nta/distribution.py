@@ -291,7 +291,7 @@ def _density(log_density: Floats, diameter_nm: Floats, seen: Floats) -> tuple[Fl
 
 
 def _time_blocks(diffusion: Diffusion) -> NDArray[np.int64]:
-    """Return a block number for every track: about two seconds each, at least ten in a capture."""
+    """Return a block number for every track: about two seconds each, at least ten in a capture, else one a track."""
     table = diffusion.table
     middle = table["first_frame"].to_numpy(np.float64) + table["n_positions"].to_numpy(np.float64) / 2.0
     blocks = np.zeros(len(table), dtype=np.int64)
@@ -302,8 +302,12 @@ def _time_blocks(diffusion: Diffusion) -> NDArray[np.int64]:
             continue
         n_frames = float(middle[mine].max()) + 1.0
         n_blocks = max(_MIN_BLOCKS, round(n_frames * capture.acquisition.frame_time_s / _BLOCK_S))
-        blocks[mine] = offset + np.minimum(middle[mine] / n_frames * n_blocks, n_blocks - 1).astype(np.int64)
-        offset += n_blocks
+        own = np.minimum(middle[mine] / n_frames * n_blocks, n_blocks - 1).astype(np.int64)
+        if len(np.unique(own)) < _MIN_BLOCKS:
+            # A video of a few frames has no blocks to speak of: one would leave no sampling error at all.
+            own = np.arange(mine.sum())
+        blocks[mine] = offset + own
+        offset += int(own.max()) + 1
     return blocks
 
 

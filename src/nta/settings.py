@@ -85,6 +85,16 @@ def _check_fps(fps: float) -> float:
     return fps
 
 
+def _check_exposure_ms(exposure_ms: float) -> float:
+    if exposure_ms < 0:
+        raise ValueError(f"{exposure_ms:g} ms is negative; give the shutter time of one frame, such as 32.5")
+    if 0 < exposure_ms < 0.1:
+        raise ValueError(
+            f"{exposure_ms:g} ms is too short to see a particle: is it in s? Then give {exposure_ms * 1e3:g}"
+        )
+    return exposure_ms
+
+
 def _check_temperature(temperature_c: float) -> float:
     if 253.15 <= temperature_c <= 373.15:
         raise ValueError(f"{temperature_c:.1f} °C: is it in kelvin? Then give {temperature_c - ZERO_CELSIUS_K:.1f}")
@@ -157,7 +167,7 @@ class Settings(BaseModel):
     """Micrometres per pixel."""
     fps: Annotated[float, AfterValidator(_check_fps)] | None = None
     """Frames per second."""
-    exposure_ms: Annotated[float, Field(ge=0)] | None = None
+    exposure_ms: Annotated[float, AfterValidator(_check_exposure_ms)] | None = None
     """Exposure of one frame, ms."""
     temperature_c: Annotated[float, AfterValidator(_check_temperature)] | None = None
     """Temperature of the sample, °C."""
@@ -266,6 +276,8 @@ def _all_faults(error: ValidationError) -> str:
         name = ".".join(str(part) for part in fault["loc"] if not str(part).startswith("function-"))
         if fault["type"] == "extra_forbidden":
             message = "there is no such setting"
+        elif fault["type"] != "value_error":
+            message = f"{fault['input']!r} is not possible here: {message[:1].lower()}{message[1:]}"
         faults.append(f"{name}: {message}" if name else message)
     return "; ".join(dict.fromkeys(faults))
 

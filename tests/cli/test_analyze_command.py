@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+
 from nta_cli.main import cli
 from nta_cli.options import SETTING_OPTIONS
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+
 from nta_cli.main import COMMANDS, cli
 
 HEAVY = {"numpy", "pandas", "scipy", "pydantic", "rich", "numba", "trackpy", "matplotlib", "av", "jinja2"}

@@ -7,10 +7,10 @@ import math
 from dataclasses import replace
 
 import pytest
-from nta_cli import console
 from rich.console import Console
 
 from nta.estimate import Estimate
+from nta_cli import console
 
 
 @pytest.fixture

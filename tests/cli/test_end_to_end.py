@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+
 from nta_cli.main import cli
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_videos" / "exosomes_107nm.avi"

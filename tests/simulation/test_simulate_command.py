@@ -1,9 +1,9 @@
 import pytest
 from click.testing import CliRunner
-from nta_cli.simulate import simulate
 
 from nta.errors import SettingsError, UsageError
 from nta.simulation import Lognormal, Mixture, OneSize, Scene, Table, Truth
+from nta_cli.simulate import simulate
 
 SHORT = ["--n-frames", "5", "--width-px", "64", "--height-px", "48", "--particles-per-frame", "3"]
 

@@ -148,7 +148,7 @@ def test_a_group_too_large_for_the_full_range_is_linked_within_a_smaller_one():
 
 def test_a_field_too_dense_to_follow_is_refused_in_bounded_time(spotted):
     random = np.random.default_rng(7)
-    n = 3000
+    n = 1500
     table = pd.DataFrame(
         {
             "frame": np.repeat(np.arange(4), n),
@@ -156,7 +156,7 @@ def test_a_field_too_dense_to_follow_is_refused_in_bounded_time(spotted):
             "y": random.uniform(5, 235, 4 * n),
         }
     )
-    with pytest.raises(RejectedError, match=r"^3000 particles per frame .*dilute") as caught:
+    with pytest.raises(RejectedError, match=r"^1500 particles per frame .*dilute") as caught:
         link(spotted(table, 4), Settings(search_range_px=40.0))
     assert caught.value.code == "too_dense"
     assert "\n" not in str(caught.value)

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import trackpy
 from click.testing import CliRunner
-from nta_cli.main import cli
 
 import nta
 from nta.detection import Detections
@@ -23,6 +22,7 @@ from nta.settings import Settings
 from nta.tracking import Tracks
 from nta.tracking.flow import drift_from_links
 from nta.tracking.trackpy_engine import link_positions
+from nta_cli.main import cli
 
 MPP, FPS = 0.35088, 24.0
 OPTIONS = ("--invert", "--mpp", MPP, "--fps", FPS, "--temperature", 20)

@@ -128,6 +128,11 @@ def detect(
             f"{video.path.name} has {_count(video)} frames and --frames asks for those from {start}: give A:B with A "
             "below that"
         )
+    if stop is not None and stop > _count(video):
+        raise SettingsError(
+            f"{video.path.name} has {_count(video)} frames and --frames asks for those up to {stop}; leave B out to "
+            "read to the end"
+        )
     if len(sampled) < MIN_FRAMES:
         raise RejectedError(
             f"{video.path.name} has {len(sampled)} frame(s) to look at; a track needs at least {MIN_FRAMES}: "

@@ -133,7 +133,7 @@ def _draw_distribution(axes: Axes, measurement: Measurement) -> None:
         edgecolor="#7f9cbd",
         hatch="////",
         linewidth=0.4,
-        label="95 % band",
+        label="95 % band (sampling)",
     )
     axes.plot(diameter_nm, percent, color=_INK, linewidth=1.9, label="Density")
     top = float(np.nanmax(np.concatenate([percent, high])))

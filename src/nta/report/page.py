@@ -196,4 +196,4 @@ def _figure_text(measurement: Measurement) -> str:
         for name, estimate in (("mode", size.mode), ("D10", size.d10), ("D50", size.d50), ("D90", size.d90))
         if not estimate.is_missing
     ]
-    return "Number-weighted size distribution with its 95 % band; " + ", ".join(parts) + "."
+    return "Number-weighted size distribution with its 95 % band (sampling error alone); " + ", ".join(parts) + "."

@@ -43,6 +43,7 @@ _COLUMN_UNITS: Final[dict[str, str]] = {
     "mass": "grey levels",
     "raw_mass": "grey levels",
     "disc_mass": "grey levels",
+    "light": "grey levels",
     "signal": "grey levels",
     "frame": "index",
     "first_frame": "index",
