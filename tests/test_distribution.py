@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from nta.distribution import (
     MIN_TRACKS,
     SizeDistribution,
     SizeStatistics,
+    _time_blocks,
     point_statistics,
     size_distribution,
     step_sd_um,
@@ -336,3 +338,11 @@ def test_assumed_values_are_less_sure_than_stated_ones():
     assert sd("assumed") > 1.5 * sd("command_line")
     one_assumed = {"mpp": Sourced(0.14, "assumed"), "temperature_c": Sourced(25.0, "settings")}
     assert sd("command_line") < systematic_relative_sd(one_assumed) < sd("assumed")
+
+
+def test_a_video_without_blocks_still_has_a_sampling_error():
+    # All tracks in the same two seconds: one block would draw the same sample every time.
+    random = np.random.default_rng(8)
+    diffusion = made_diffusion(random, random.normal(100.0, 20.0, 40), 12)
+    diffusion = replace(diffusion, table=diffusion.table.assign(first_frame=0, n_positions=12))
+    assert len(np.unique(_time_blocks(diffusion))) == len(diffusion.table)

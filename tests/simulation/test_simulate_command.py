@@ -120,3 +120,14 @@ def test_help_states_units_and_defaults():
         "per mL",
     ):
         assert word in text
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path):
+    video = tmp_path / "capture.avi"
+    video.write_bytes(b"an original")
+    result = run(video, *SHORT, ok=False)
+    assert isinstance(result.exception, UsageError)
+    assert "exists and may be a capture" in str(result.exception)
+    assert video.read_bytes() == b"an original"
+    run(video, *SHORT, "--overwrite")
+    assert video.stat().st_size > 100
