@@ -92,18 +92,22 @@ def particle_concentration(
     if not len(diffusion.table) or not captures or not math.isfinite(distribution.seen_share):
         return Concentration.missing()
     masked = masked_px if masked_px is not None else (0,) * len(captures)
-    per_ml, relative_variances = [], []
+    per_ml, variances = [], []
     for number, capture in enumerate(captures):
-        counts = _positions_per_frame(tracks, diffusion, number)
+        n_frames = capture.acquisition.n_frames or 0
         volume_um3 = _volume_um3(capture, masked[number])
-        if not counts.size or not math.isfinite(volume_um3):
+        if n_frames == 0 or not 0.0 < volume_um3 < math.inf:
             continue
-        per_ml.append(counts.mean() / distribution.seen_share / volume_um3 * UM3_PER_ML)
-        relative_variances.append(_relative_variance_of_mean(counts))
+        counts = _positions_per_frame(tracks, diffusion, number, n_frames)
+        # Dropped frames have numbers but were not looked at: the mean is over those that were.
+        rate = counts.sum() / n_frames / distribution.seen_share / volume_um3 * UM3_PER_ML
+        per_ml.append(rate)
+        # A capture in which nothing was sized counts as none, not as unknown.
+        variances.append(_relative_variance_of_mean(counts) * rate**2 if rate > 0 else 0.0)
     if not per_ml or not np.mean(per_ml) > 0:
         return Concentration.missing()
     value = float(np.mean(per_ml))
-    statistical = math.sqrt(float(np.mean(relative_variances)) / len(per_ml))
+    statistical = math.sqrt(float(np.sum(variances))) / len(per_ml) / value
     spread = math.exp(_NORMAL_95 * math.hypot(statistical, NOMINAL_DEPTH_RELATIVE_SD))
     measured = Estimate(value, value / spread, value * spread, len(diffusion.table))
     return Concentration(
@@ -114,16 +118,14 @@ def particle_concentration(
     )
 
 
-def _positions_per_frame(tracks: Tracks, diffusion: Diffusion, capture: int) -> NDArray[np.float64]:
-    """Return how many positions of used tracks each frame holds, empty frames included."""
+def _positions_per_frame(tracks: Tracks, diffusion: Diffusion, capture: int, n_frames: int) -> NDArray[np.float64]:
+    """Return how many positions of used tracks each frame number holds, from the capture's first spot on."""
     used = diffusion.table.loc[diffusion.table["capture"] == capture, "particle"]
     table = tracks.table[tracks.table["capture"] == capture]
     frames = table.loc[table["particle"].isin(used), "frame"].to_numpy(np.int64)
-    n_frames = tracks.captures[capture].acquisition.n_frames or 0
-    if frames.size == 0 or n_frames == 0:
-        return np.empty(0)
-    counts = np.bincount(frames - table["frame"].min(), minlength=n_frames)
-    return counts.astype(np.float64)
+    if frames.size == 0:
+        return np.zeros(n_frames)
+    return np.bincount(frames - table["frame"].min(), minlength=n_frames).astype(np.float64)
 
 
 def _volume_um3(capture: LinkedCapture, masked_px: int) -> float:

@@ -138,22 +138,27 @@ def estimate_diffusion(
         likelihoods.append(logl)
     table = pd.concat(tables, ignore_index=True) if tables else Diffusion.empty_table()
     stacked = np.concatenate(likelihoods) if likelihoods else np.empty((0, diameters_nm.size))
-    return Diffusion(
-        table.astype(Diffusion.COLUMNS),
-        diameters_nm,
-        stacked,
-        tracks.captures,
-        min_track,
-        _threshold_light(tracks.table),
-    )
+    table, threshold_light = _in_one_scale(table.astype(Diffusion.COLUMNS), tracks.table, len(tracks.captures))
+    return Diffusion(table, diameters_nm, stacked, tracks.captures, min_track, threshold_light)
 
 
 def _threshold_light(positions: pd.DataFrame) -> float:
-    """Return the median light of the dimmest twentieth of all spots: where detection ends."""
-    if "disc_mass" not in positions or positions.empty:
+    """Return the median light of the dimmest twentieth of all spots of a capture: where detection ends."""
+    if not {"mass", "disc_mass"} <= set(positions.columns) or positions.empty:
         return math.nan
     dimmest = positions["mass"] <= positions["mass"].quantile(_DIMMEST_SHARE)
     return float(positions.loc[dimmest, "disc_mass"].median())
+
+
+def _in_one_scale(table: pd.DataFrame, positions: pd.DataFrame, n_captures: int) -> tuple[pd.DataFrame, float]:
+    """Return the table with the light of all captures in the grey levels of the first, and where detection ends.
+
+    Captures may differ in camera level or bits: each is scaled by the light at which its own detection ends.
+    """
+    ends = [_threshold_light(positions[positions["capture"] == number]) for number in range(n_captures)]
+    first = next((end for end in ends if end > 0), math.nan)
+    scale = table["capture"].map({number: first / end if end > 0 else 1.0 for number, end in enumerate(ends)})
+    return table.assign(light=table["light"] * scale.to_numpy(np.float64)), first
 
 
 def diffusion_m2_s(acquisition: Acquisition, diameters_nm: Floats) -> Floats:
@@ -168,7 +173,7 @@ def _diameter_grid(flats: list[tuple[LinkedCapture, FlatTracks]], settings: Sett
     smallest, largest = _SMALLEST_NM, _LARGEST_NM
     if settings.size_range_nm is not None:
         smallest = min(smallest, settings.size_range_nm[0] / 1.5)
-        largest = max(largest, 1.2 * (settings.size_range_nm[1] or 0.0))
+        largest = max(largest, 1.2 * (settings.size_range_nm[1] or 0.0), 2.0 * settings.size_range_nm[0])
     for capture, flat in flats:
         largest = max(largest, 4.0 * _crude_diameter_nm(capture, flat))
     largest = min(largest, 50_000.0)

@@ -36,6 +36,7 @@ SMALLEST_NM: Final = 30.0
 
 _BLOCK_S: Final = 2.0
 _DRAW_STEPS: Final = 12
+_MIN_SHARE_WITHIN: Final = 0.02  # below that the range asked for holds the fit's tail, not particles
 _MIN_BLOCKS: Final = 10
 _LIGHT_ROUNDS: Final = 2
 TRACKS_PER_PARTICLE: Final = 2.0
@@ -51,6 +52,7 @@ _MPP_RELATIVE_SD: Final = (0.005, 0.015)
 _TEMPERATURE_SD_K: Final = (0.3, 2.0)
 _VISCOSITY_RELATIVE_SD: Final = (0.005, 0.01)
 _EXPOSURE_SHARE_SD: Final = (0.0, 0.05)
+_SIZE_PER_KELVIN_ALONE: Final = 1.0 / 298.0  # d goes with T alone where the viscosity was measured
 _SIZE_PER_KELVIN: Final = 0.026  # METHODS, section 1: d moves 2.6 % per kelvin at 25 °C
 
 
@@ -175,9 +177,12 @@ def _distribution(
     log_grid = np.log(diffusion.diameters_nm)
     problem, best, weights, law = _fit(diffusion, lengths, log_grid)
     diameter_nm = _output_grid(diffusion.diameters_nm, settings)
+    if _share_within(best.share, diffusion.diameters_nm, diameter_nm) < _MIN_SHARE_WITHIN:
+        return SizeDistribution.missing()
     log_density = spline_at(best.coefficients, np.log(diameter_nm), log_grid)
     seen = _seen_share(diffusion, diameter_nm) * _depth_share(law, diameter_nm)
     density, seen_share = _density(log_density, diameter_nm, seen)
+    seen_share /= _share_within(best.share, diffusion.diameters_nm, diameter_nm)
     random = np.random.default_rng(settings.seed)
     blocks = _time_blocks(diffusion)
     draws = []
@@ -215,9 +220,10 @@ def systematic_relative_sd(values: Mapping[str, Sourced]) -> float:
     def sd(name: str, pair: tuple[float, float]) -> float:
         return pair[1] if name in values and values[name].origin == "assumed" else pair[0]
 
+    has_stated_viscosity = "medium" in values and values["medium"].value is None
     parts = (
         2.0 * sd("mpp", _MPP_RELATIVE_SD),
-        _SIZE_PER_KELVIN * sd("temperature_c", _TEMPERATURE_SD_K),
+        (_SIZE_PER_KELVIN_ALONE if has_stated_viscosity else _SIZE_PER_KELVIN) * sd("temperature_c", _TEMPERATURE_SD_K),
         sd("medium", _VISCOSITY_RELATIVE_SD),
         0.45 * sd("exposure_ms", _EXPOSURE_SHARE_SD),
     )
@@ -231,6 +237,14 @@ def _output_grid(diameters_nm: Floats, settings: Settings) -> Floats:
         low = settings.size_range_nm[0]
         high = min(high, settings.size_range_nm[1] or high)
     return np.arange(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1.0)
+
+
+def _share_within(share: Floats, diameters_nm: Floats, diameter_nm: Floats) -> float:
+    """Return the share of the tracked positions whose diameter lies in the range that is reported."""
+    cumulative = np.concatenate([[0.0], np.cumsum(share)])
+    edges = np.concatenate([[diameters_nm[0]], np.sqrt(diameters_nm[1:] * diameters_nm[:-1]), [diameters_nm[-1]]])
+    low, high = np.interp((diameter_nm[0], diameter_nm[-1]), edges, cumulative)
+    return float(high - low)
 
 
 def _seen_share(diffusion: Diffusion, diameter_nm: Floats) -> Floats:
@@ -300,14 +314,16 @@ def _time_blocks(diffusion: Diffusion) -> NDArray[np.int64]:
         mine = (table["capture"] == number).to_numpy()
         if not mine.any():
             continue
-        n_frames = float(middle[mine].max()) + 1.0
-        n_blocks = max(_MIN_BLOCKS, round(n_frames * capture.acquisition.frame_time_s / _BLOCK_S))
-        own = np.minimum(middle[mine] / n_frames * n_blocks, n_blocks - 1).astype(np.int64)
-        if len(np.unique(own)) < _MIN_BLOCKS:
+        since_start = middle[mine] - middle[mine].min()
+        span = float(since_start.max()) + 1.0
+        if span < _MIN_BLOCKS * diffusion.min_track:
             # A video of a few frames has no blocks to speak of: one would leave no sampling error at all.
-            own = np.arange(mine.sum())
+            n_blocks, own = int(mine.sum()), np.arange(mine.sum())
+        else:
+            n_blocks = max(_MIN_BLOCKS, round(span * capture.acquisition.frame_time_s / _BLOCK_S))
+            own = (since_start / span * n_blocks).astype(np.int64)
         blocks[mine] = offset + own
-        offset += int(own.max()) + 1
+        offset += n_blocks
     return blocks
 
 

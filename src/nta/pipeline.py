@@ -24,7 +24,7 @@ from nta.errors import NTAError, UsageError
 from nta.measurement import Capture, Counts, Measurement, Provenance, Status
 from nta.progress import Progress, silent
 from nta.quality import Flag, assess, flag
-from nta.settings import Settings, Sourced, resolve
+from nta.settings import Settings, Sourced
 from nta.tracking import Tracks, link, values_of_linking
 from nta.video import Video, open_video
 
@@ -304,6 +304,12 @@ def _provenance(settings: Settings, started: datetime) -> Provenance:
     )
 
 
+def _stated_values(settings: Settings) -> dict[str, Sourced]:
+    """Return what was stated; of a file that was never read nothing is assumed."""
+    stated = settings.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return {name: Sourced(value, settings.origin(name)) for name, value in stated.items()}
+
+
 def _refused(
     name: str, captures: list[Capture], error: NTAError, settings: Settings, provenance: Provenance
 ) -> Measurement:
@@ -321,7 +327,7 @@ def _refused(
         tracks=Tracks(Tracks.empty_table()),
         diffusion=Diffusion(Diffusion.empty_table()),
         counts=Counts(),
-        values=resolve(settings)[1],
+        values=_stated_values(settings),
         flags=(),
         provenance=provenance,
     )

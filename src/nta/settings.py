@@ -128,7 +128,7 @@ def _check_size_range(size_range_nm: tuple[float, float | None]) -> tuple[float,
     low, high = size_range_nm
     if not 1 <= low <= 10_000:
         raise ValueError(f"a smallest size of {low:g} nm is outside 1 to 10000 nm")
-    if high is not None and not low < high:
+    if high is not None and not low + 2.0 <= high:
         raise ValueError(f"the size range {low:g}:{high:g} nm is empty; give MIN:MAX with MIN below MAX")
     return size_range_nm
 
@@ -258,6 +258,8 @@ class Settings(BaseModel):
 
     def origin(self, name: str) -> Origin:
         """Return where the field ``name`` came from: what :meth:`updated` said, ``settings``, or ``assumed``."""
+        if getattr(self, name) is None:
+            return "assumed"
         if name in self._origins:
             return self._origins[name]
         return "settings" if name in self.model_fields_set else "assumed"
@@ -416,6 +418,9 @@ def resolve(
         values[name] = next((Sourced(*pair) for pair in candidates if pair[0] is not None), Sourced(None, "assumed"))
     if values["viscosity_mpas"].value is None:
         values["viscosity_mpas"] = _viscosity_of_medium(values)
+    else:
+        # With the viscosity known it does not matter which liquid it is.
+        values["medium"] = Sourced(settings.medium, values["viscosity_mpas"].origin)
     if values["exposure_ms"].origin == preset_origin:
         # A shutter that nobody stated follows the frame rate that somebody did.
         longest_ms = 1000.0 / _number(values, "fps") * preset.exposure_ms * preset.fps / 1000.0
@@ -448,5 +453,7 @@ def _viscosity_of_medium(values: Mapping[str, Sourced]) -> Sourced:
     temperature, medium = values["temperature_c"], values["medium"]
     name: Medium = "pbs" if medium.value == "pbs" else "water"
     eta = viscosity_pa_s(name, _number(values, "temperature_c") + ZERO_CELSIUS_K)
-    origin: Origin = "assumed" if "assumed" in (temperature.origin, medium.origin) else temperature.origin
+    # From the least sure to the surest.
+    ranks: tuple[Origin, ...] = ("assumed", "preset", "video", "sidecar", "settings", "command_line")
+    origin = min(temperature.origin, medium.origin, key=ranks.index)
     return Sourced(round(eta * 1000.0, 6), origin)

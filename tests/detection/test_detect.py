@@ -158,11 +158,16 @@ class TestWhatToLookAt:
         part = detect(video, Settings(exclude=rectangles))
         inside = np.zeros(len(whole.table), dtype=bool)
         for x, y, w, h in rectangles:
-            inside |= (whole.table["x"].between(x, x + w) & whole.table["y"].between(y, y + h)).to_numpy()
+            # Pixel x covers x - 0.5 to x + 0.5.
+            across = (whole.table["x"] >= x - 0.5) & (whole.table["x"] < x + w - 0.5)
+            inside |= (across & (whole.table["y"] >= y - 0.5) & (whole.table["y"] < y + h - 0.5)).to_numpy()
         assert inside.sum() > 20
         pd.testing.assert_frame_equal(part.table, whole.table[~inside].reset_index(drop=True))
         assert part.ledger == {"spots_excluded_by_region": inside.sum()}
-        assert part.masked_px == 60 * 50 + 50 * 60 - 20 * 30
+        # Only what lies inside the detector's margin was searched: the first rectangle begins in the corner.
+        margin = part.margin_px
+        assert margin > 0
+        assert part.masked_px == (60 - margin) * (50 - margin) + 50 * 60 - 20 * 30
 
     def test_frames(self, film, images):
         video = film(images)

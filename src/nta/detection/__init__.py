@@ -128,11 +128,6 @@ def detect(
             f"{video.path.name} has {_count(video)} frames and --frames asks for those from {start}: give A:B with A "
             "below that"
         )
-    if stop is not None and stop > _count(video):
-        raise SettingsError(
-            f"{video.path.name} has {_count(video)} frames and --frames asks for those up to {stop}; leave B out to "
-            "read to the end"
-        )
     if len(sampled) < MIN_FRAMES:
         raise RejectedError(
             f"{video.path.name} has {len(sampled)} frame(s) to look at; a track needs at least {MIN_FRAMES}: "
@@ -174,7 +169,7 @@ def detect(
         appearance=appearance,
         margin_px=margin_px(diameter_px),
         field_px=(left, top, width, height),
-        masked_px=_masked_area(settings, (left, top, width, height)),
+        masked_px=_masked_area(settings, (left, top, width, height), margin_px(diameter_px)),
         diameter_px=diameter_px,
         min_mass=min_mass,
         values=values,
@@ -259,15 +254,18 @@ def _table(
         table[name] += shift
     inside = np.zeros(len(table), dtype=bool)
     for x, y, width, height in settings.exclude:
-        inside |= (table["x"].between(x, x + width) & table["y"].between(y, y + height)).to_numpy()
+        # Pixel centres are whole numbers: the rectangle reaches half a pixel beyond the first and last one.
+        across = table["x"].between(x - 0.5, x + width - 0.5, inclusive="left")
+        down = table["y"].between(y - 0.5, y + height - 0.5, inclusive="left")
+        inside |= (across & down).to_numpy()
     kept = table[~inside].sort_values(["frame", "y", "x"], kind="stable", ignore_index=True)
     return kept, {"spots_excluded_by_region": int(inside.sum())}
 
 
-def _masked_area(settings: Settings, field_px: tuple[int, int, int, int]) -> int:
-    """Return the area of the field that the excluded rectangles cover, overlaps counted once, px²."""
+def _masked_area(settings: Settings, field_px: tuple[int, int, int, int], margin: int) -> int:
+    """Return the area that the excluded rectangles take from where spots are reported, overlaps counted once, px²."""
     left, top, width, height = field_px
     mask = np.zeros((height, width), dtype=bool)
     for x, y, w, h in settings.exclude:
         mask[max(0, y - top) : max(0, y + h - top), max(0, x - left) : max(0, x + w - left)] = True
-    return int(mask.sum())
+    return int(mask[margin : height - margin, margin : width - margin].sum())

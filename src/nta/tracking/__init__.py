@@ -10,6 +10,7 @@ import pandas as pd
 
 from nta.compilation import load_kernels
 from nta.detection import Detections
+from nta.errors import SettingsError
 from nta.kernels import displacement_moments, stokes_einstein_diffusion_m2_s
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced
@@ -168,6 +169,11 @@ def ensemble_msd(
     """
     if isinstance(tracks, pd.DataFrame):
         tracks = as_tracks(tracks, _required(acquisition))
+    rates = sorted({capture.acquisition.fps for capture in tracks.captures})
+    if len(rates) > 1:
+        raise SettingsError(
+            f"captures of {rates[0]:g} and {rates[-1]:g} frames per second share no lags; take the captures of one rate"
+        )
     moments = np.zeros((max_lag + 1, 2))
     frame_time_s = math.nan
     for capture, flat in tracks.flat(min_track=2):
@@ -186,6 +192,8 @@ def ensemble_msd(
 
 
 def _required(acquisition: Acquisition | None) -> Acquisition:
-    from nta.settings import resolve
-
-    return resolve(Settings())[0] if acquisition is None else acquisition
+    if acquisition is None:
+        raise SettingsError(
+            "a bare table does not say how it was taken; give acquisition=nta.Acquisition(mpp=..., fps=..., ...)"
+        )
+    return acquisition

@@ -174,6 +174,12 @@ def as_tracks(table: pd.DataFrame, acquisition: Acquisition) -> Tracks:
             "trackpy.link gives them"
         )
     table = table.reset_index(drop=True)
+    checked = [name for name in ("particle", "x", "y", "sigma_px", "capture") if name in table]
+    broken = [name for name in checked if not np.all(np.isfinite(table[name].to_numpy(np.float64)))]
+    if broken:
+        raise SettingsError(f"the track table holds no number in some rows of {', '.join(broken)}; drop those rows")
+    if "capture" in table and len(table) and table["capture"].min() < 0:
+        raise SettingsError("the column capture holds negative numbers; number the captures 0, 1, 2")
     frames = table["frame"].to_numpy(np.float64)
     if len(table) and not (np.all(np.isfinite(frames)) and np.all(frames == np.floor(frames)) and frames.min() >= 0):
         raise SettingsError("the column frame holds numbers that are not whole and positive; number the frames 0, 1, 2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import zlib
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +44,7 @@ _BROKEN: Final = (
     EOFError,
     RuntimeError,
     struct.error,
+    zlib.error,
 )
 
 _LOSSY: Final = frozenset({"JPEG", "OJPEG", "JPEG_LOSSY", "WEBP", "JPEGXR", "APERIO_JP2000_RGB", "JPEG2000"})
