@@ -346,3 +346,25 @@ def test_a_video_without_blocks_still_has_a_sampling_error():
     diffusion = made_diffusion(random, random.normal(100.0, 20.0, 40), 12)
     diffusion = replace(diffusion, table=diffusion.table.assign(first_frame=0, n_positions=12))
     assert len(np.unique(_time_blocks(diffusion))) == len(diffusion.table)
+
+
+def test_a_size_range_counts_what_lies_in_it_and_invents_nothing():
+    random = np.random.default_rng(12)
+    diffusion = made_diffusion(random, np.repeat([80.0, 200.0], 150), 60)
+    whole = size_distribution(diffusion, n_draws=0)
+    large = size_distribution(diffusion, Settings(size_range_nm=(130, None)), n_draws=0)
+    # The concentration goes with 1/seen_share: above 130 nm lies what the whole distribution has there.
+    above = 1.0 - np.interp(130.0, whole.table["diameter_nm"], whole.table["cumulative"])
+    assert whole.seen_share / large.seen_share == pytest.approx(above, rel=0.03)
+    assert 0.4 < above < 0.6
+    nothing = size_distribution(diffusion, Settings(size_range_nm=(900, None)), n_draws=0)
+    assert nothing.table.empty
+    assert nothing.size.d50.is_missing
+
+
+def test_frame_numbers_that_begin_later_change_nothing():
+    random = np.random.default_rng(13)
+    diffusion = made_diffusion(random, random.normal(100.0, 15.0, 200), 20)
+    diffusion = replace(diffusion, table=diffusion.table.assign(first_frame=random.integers(0, 480, 200)))
+    later = replace(diffusion, table=diffusion.table.assign(first_frame=diffusion.table["first_frame"] + 1000))
+    np.testing.assert_array_equal(_time_blocks(diffusion), _time_blocks(later))

@@ -19,6 +19,7 @@ import nta.video
 from nta.concentration import Concentration
 from nta.detection import Appearance, Detections
 from nta.diffusion import Diffusion
+from nta.distribution import SizeDistribution
 from nta.estimate import Estimate
 from nta.quality import FLAGS, Flag, assess, flag, short_lag_score
 from nta.settings import Settings, resolve
@@ -82,7 +83,13 @@ def walkers(seed: int, exposure_share: float, n: int = 250, smoothed: bool = Fal
     return as_tracks(table, acquisition(exposure_share * 40.0))
 
 
+def outside_range_flags():
+    diffusion = Diffusion(pd.DataFrame({name: np.zeros(200) for name in Diffusion.COLUMNS}))
+    return list(nta.pipeline._outside_range(diffusion, SizeDistribution.missing(), Settings(size_range_nm=(800, None))))
+
+
 CASES: dict[str, Callable[[], list[Flag]]] = {
+    "outside_range": lambda: outside_range_flags(),
     "assumed": lambda: flags_of(settings=Settings(mpp=0.14)),
     "relative_concentration": lambda: flags_of(concentration=replace_source(CALIBRATED)),
     "below_detection": lambda: flags_of(n_tracks=3, per_frame=0.4),

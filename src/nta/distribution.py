@@ -177,7 +177,7 @@ def _distribution(
     log_grid = np.log(diffusion.diameters_nm)
     problem, best, weights, law = _fit(diffusion, lengths, log_grid)
     diameter_nm = _output_grid(diffusion.diameters_nm, settings)
-    if _share_within(best.share, diffusion.diameters_nm, diameter_nm) < _MIN_SHARE_WITHIN:
+    if diameter_nm.size < 2 or _share_within(best.share, diffusion.diameters_nm, diameter_nm) < _MIN_SHARE_WITHIN:
         return SizeDistribution.missing()
     log_density = spline_at(best.coefficients, np.log(diameter_nm), log_grid)
     seen = _seen_share(diffusion, diameter_nm) * _depth_share(law, diameter_nm)

@@ -19,7 +19,7 @@ from nta.compilation import is_compiled, load_kernels
 from nta.concentration import Concentration, particle_concentration
 from nta.detection import Detections, detect
 from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion, estimate_diffusion
-from nta.distribution import SMALLEST_NM, SizeDistribution, size_distribution, systematic_relative_sd
+from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_distribution, systematic_relative_sd
 from nta.errors import NTAError, UsageError
 from nta.measurement import Capture, Counts, Measurement, Provenance, Status
 from nta.progress import Progress, silent
@@ -176,6 +176,7 @@ def _sized(
     flags = (
         *(flag("capture_rejected", str(error)) for error in refusals),
         *_faults(measured),
+        *_outside_range(diffusion, distribution, settings),
         *assess([(one.video.path.name, one.detections) for one in measured], tracks, diffusion, concentration, values),
     )
     status, code, message = _verdict(flags, distribution)
@@ -228,6 +229,19 @@ def _values_of(measured: list[_Measured], settings: Settings) -> dict[str, Sourc
 
 def _as_lists(value: Any) -> Any:  # noqa: ANN401  # any setting
     return [_as_lists(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _outside_range(diffusion: Diffusion, distribution: SizeDistribution, settings: Settings) -> tuple[Flag, ...]:
+    if settings.size_range_nm is None or not distribution.table.empty or len(diffusion.table) < MIN_TRACKS:
+        return ()
+    low, high = settings.size_range_nm
+    return (
+        flag(
+            "outside_range",
+            f"less than 2 % of {len(diffusion.table)} tracks lie between {low:g} nm and "
+            f"{'any size above' if high is None else f'{high:g} nm'}, so nothing is reported; widen --size-range",
+        ),
+    )
 
 
 def _faults(measured: list[_Measured]) -> tuple[Flag, ...]:

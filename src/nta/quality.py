@@ -23,6 +23,7 @@ FLAGS: Final[dict[str, tuple[Level, str]]] = {
     "relative_concentration": ("info", "the depth of the volume is nominal, so only ratios are meaningful"),
     "below_detection": ("warn", "fewer particles than a size distribution needs: a blank, or too dilute"),
     "few_tracks": ("warn", "spots were seen but too few could be followed long enough"),
+    "outside_range": ("warn", "hardly any particle lies in the size range asked for"),
     "sparse": ("warn", "fewer than 15 particles per frame"),
     "crowded": ("warn", "more than 100 particles per frame"),
     "saturated": ("warn", "a part of the picture is at the top of the camera's range"),
