@@ -67,7 +67,7 @@ def particle_concentration(
 
     c = N / (q W H h), N the mean number of positions per frame that lie in tracks of the length used, q their
     share (the ``seen_share`` of the distribution), W and H the field without the detector's margin and masked
-    areas, h the nominal depth (METHODS, section 5). The interval holds the count's own fluctuation in time
+    areas, h the nominal depth (docs/method.md). The interval holds the count's own fluctuation in time
     and the depth's uncertainty, multiplied as relative errors of a positive number.
 
     Parameters

@@ -237,7 +237,7 @@ def _with_fitted_error(capture: LinkedCapture, flat: FlatTracks, diameters_nm: F
     """Return tracks without an image with one localisation error for all, and its growth with D (s/m²).
 
     The error is that at which all tracks, sizes spread as a lognormal, are most likely. Blur spreads the
-    photons, so it grows with the particle's speed, sigma² (1 + D t_E/s_0²) (METHODS, section 3).
+    photons, so it grows with the particle's speed, sigma² (1 + D t_E/s_0²) (docs/method.md).
     """
     growth = capture.acquisition.exposure_s / (_SPOT_SD_UM * 1e-6) ** 2
     trial = _every_kth_track(flat, _MAX_TRIAL_TRACKS)

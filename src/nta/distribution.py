@@ -53,7 +53,7 @@ _TEMPERATURE_SD_K: Final = (0.3, 2.0)
 _VISCOSITY_RELATIVE_SD: Final = (0.005, 0.01)
 _EXPOSURE_SHARE_SD: Final = (0.0, 0.05)
 _SIZE_PER_KELVIN_ALONE: Final = 1.0 / 298.0  # d goes with T alone where the viscosity was measured
-_SIZE_PER_KELVIN: Final = 0.026  # METHODS, section 1: d moves 2.6 % per kelvin at 25 °C
+_SIZE_PER_KELVIN: Final = 0.026  # d moves 2.6 % per kelvin in water at 25 °C
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ def systematic_relative_sd(values: Mapping[str, Sourced]) -> float:
     """Return the relative standard uncertainty of a diameter from the values it was computed with.
 
     d goes with mpp², T/eta(T) (2.6 % per kelvin in water) and 1/eta; an error of the exposure share moves it
-    by (1/3)/(1 - share/3) of itself (motion blur, METHODS, section 3). An assumed value is less sure than a
+    by (1/3)/(1 - share/3) of itself (motion blur). An assumed value is less sure than a
     stated one.
     """
 
@@ -267,8 +267,7 @@ def _fit(
     """Return the problem, its solution, the tracks' weights, and the law of the light where there is light.
 
     Motion alone is fitted first; the law of the light that follows from it then sharpens the sizes, and a
-    second round settles both. A video shows the same particle several times (METHODS, section 4: resampling
-    tracks is too narrow by 1.4): its tracks count half, lest the smoothness follow single particles.
+    second round settles both. A video shows the same particle several times (resampling tracks alone is too narrow by 1.4): its tracks count half, lest the smoothness follow single particles.
     """
     log_light = np.log(np.maximum(diffusion.table["light"].to_numpy(np.float64), 1.0))
     threshold = diffusion.threshold_light

@@ -1,7 +1,7 @@
 """Where a spot is, to a fraction of a pixel: the soft disc on background-subtracted raw pixels.
 
-trackpy finds particles well; its refined position, taken from a band-passed 8-bit image, is 2 to 12 times
-worse than this one (METHODS, section 2). A disc of about 1 µm also takes the *mean* position of a particle
+trackpy finds particles well; its refined position, taken from a band-passed 8-bit image, is twice as
+far off as this one (median at 50 particles per frame, benchmarks/localisation.py). A disc of about 1 µm also takes the *mean* position of a particle
 that moves during the exposure, which the likelihood of a track assumes; a matched filter would follow the
 brightest part.
 """
@@ -119,10 +119,10 @@ ERROR_FLOOR_PX: Final = 0.08
 def localisation_error_px(noise_error_px: Floats, disagreement_px: Floats) -> Floats:
     """Return the standard error per axis to reckon with, px.
 
-    Camera noise explains the error of bright isolated spots only. Haze, neighbours in the disc and merged
-    spots show themselves: they pull the detector's band-passed window and the raw disc to different places.
-    On simulated spots the error per axis is 0.4 of that distance from 0.4 to 4 px
-    (``benchmarks/localisation.py``), and spots that agree are 5 times better than the average.
+    Camera noise explains the error of bright isolated spots only. Haze, neighbours in the disc and merged spots
+    show themselves: they pull the detector's band-passed window and the raw disc to different places. On simulated
+    spots at 50 per frame the error per axis is 0.37 to 0.45 of that distance, 0.2 to 0.3 at 6 and 0.5 at 100
+    (``benchmarks/localisation.py``).
 
     Parameters
     ----------

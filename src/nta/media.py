@@ -14,7 +14,7 @@ ZERO_CELSIUS_K: Final = 273.15
 Medium = Literal["water", "pbs"]
 
 # Dynamic viscosity relative to water at the same temperature. PBS: 137 mM NaCl, 2.7 mM KCl, 10 mM
-# phosphate raise it by 1.5 to 2 % (METHODS: presets); the middle of that range is taken.
+# phosphate raise it by 1.5 to 2 %; the middle of that range is taken.
 _RELATIVE_VISCOSITY: Final[dict[str, float]] = {"water": 1.0, "pbs": 1.0175}
 
 # Refractive index at 25 °C and visible wavelengths (589 nm): water 1.3325, PBS about 0.0017 above it.

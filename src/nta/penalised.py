@@ -185,7 +185,7 @@ class Problem:
         return hessian
 
     def _log_evidence(self, share: Floats, weights: Floats, penalty: Floats, smoothness: float, value: float) -> float:
-        """Return E = l_pen + (r/2) ln lambda - (1/2) ln det A, r = K - 3 (METHODS, section 4).
+        """Return E = l_pen + (r/2) ln lambda - (1/2) ln det A, r = K - 3 (docs/method.md).
 
         A is the Hessian of the penalised objective; the constant direction, which changes nothing, is given
         unit curvature at every lambda alike.

@@ -18,7 +18,7 @@ def probability_inside(step_sd_um: Floats, lengths_um: tuple[float, ...], n_fram
     """Return the probability that a particle in view at first is in view for ``n_frames`` frames in a row.
 
     Q(n) = prod over the sides L of [1 - sqrt(2/pi) (s/L) sum_{k<n} k^-1/2]: to first order in s/L the
-    expected range of a Brownian path of n positions, seen only at the frames (METHODS, section 4).
+    expected range of a Brownian path of n positions, seen only at the frames (docs/method.md).
     Good to 1 % while Q > 0.7.
 
     Parameters

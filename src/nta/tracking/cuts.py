@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 MAX_LOG_MASS_RATIO: Final = 0.9
-"""99 % of true steps change ln(mass) by less than 0.68; false links have a median of 0.5 (METHODS, section 2)."""
+"""99 % of true steps change ln(mass) by less than 0.68; false links have a median of 0.5, on simulated films."""
 
 STEP_PROBABILITY: Final = 1e-4
 """A step this improbable for its track is taken for a false link."""
