@@ -267,7 +267,8 @@ def _fit(
     """Return the problem, its solution, the tracks' weights, and the law of the light where there is light.
 
     Motion alone is fitted first; the law of the light that follows from it then sharpens the sizes, and a
-    second round settles both. A video shows the same particle several times (resampling tracks alone is too narrow by 1.4): its tracks count half, lest the smoothness follow single particles.
+    second round settles both. A video shows the same particle several times (resampling
+    tracks alone is too narrow by 1.4): its tracks count half, lest the smoothness follow single particles.
     """
     log_light = np.log(np.maximum(diffusion.table["light"].to_numpy(np.float64), 1.0))
     threshold = diffusion.threshold_light

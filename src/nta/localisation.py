@@ -1,9 +1,9 @@
 """Where a spot is, to a fraction of a pixel: the soft disc on background-subtracted raw pixels.
 
-trackpy finds particles well; its refined position, taken from a band-passed 8-bit image, is twice as
-far off as this one (median at 50 particles per frame, benchmarks/localisation.py). A disc of about 1 µm also takes the *mean* position of a particle
-that moves during the exposure, which the likelihood of a track assumes; a matched filter would follow the
-brightest part.
+trackpy finds particles well; its refined position, taken from a band-passed 8-bit image, is twice as far off
+as this one (median at 50 particles per frame, benchmarks/localisation.py). A disc of about 1 µm also takes the
+*mean* position of a particle that moves during the exposure, which the likelihood of a track assumes; a matched
+filter would follow the brightest part.
 """
 
 from __future__ import annotations
