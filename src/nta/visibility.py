@@ -1,11 +1,11 @@
 """How much light a size scatters, and so how deep in the sheet it is seen: bright particles deeper.
 
-The sheet's intensity falls off as a Gaussian of depth z, so a particle of light m0 at the centre shows ln m =
-ln m0 - (2 z/A)² at depth z and is seen while m exceeds the threshold: h = A sqrt(ln(m0/threshold))
+The sheet's intensity falls off as a Gaussian of depth z, so a particle of light m0 at the centre shows
+ln m = ln m0 - (2 z/A)² at depth z and is seen while m exceeds the threshold: h = A sqrt(ln(m0/threshold))
 (docs/method.md). Depths being equally probable, ln m has the density
-(1/2) [(ln m0 - ln m)(ln m0 - ln threshold)]^-1/2 below ln m0. Fitting that law to the tracks, each with all the sizes that its motion allows,
-tells m0(d); the same law then tells size from light where motion alone cannot. The factor h corrects the
-distribution and the concentration alike; it stands here once.
+(1/2) [(ln m0 - ln m)(ln m0 - ln threshold)]^-1/2 below ln m0. Fitting that law to the tracks, each with all the
+sizes that its motion allows, tells m0(d); the same law then tells size from light where motion alone cannot. The
+factor h corrects the distribution and the concentration alike; it stands here once.
 """
 
 from __future__ import annotations
