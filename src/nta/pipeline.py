@@ -99,7 +99,6 @@ def analyze(
         "dilution": dilution,
     }
     settings = (Settings() if settings is None else settings).updated("command_line", given)
-    _announce_kernels(report)
     measured: list[_Measured] = []
     captures: list[Capture] = []
     refusals: list[NTAError] = []
@@ -131,6 +130,8 @@ def _announce_kernels(progress: Progress) -> None:
 def _measure_capture(path: Path, settings: Settings, progress: Progress) -> _Measured:
     """Return the spots and tracks of one capture; the second linking looks no wider than the first one's sizes ask."""
     video = open_video(path, allow_partial=settings.allow_partial)
+    # Not before the file is known to be one: compiling takes longer than saying that there is none.
+    _announce_kernels(progress)
     detections = detect(video, settings, progress=progress)
     tracks = link(detections, settings, progress=progress)
     if settings.search_range_px is None:
