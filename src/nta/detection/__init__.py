@@ -85,7 +85,6 @@ def detect(
     video: Video,
     settings: Settings | None = None,
     *,
-    sidecar: dict[str, Any] | None = None,
     progress: Progress = silent,
 ) -> Detections:
     """Find the spots of every frame.
@@ -99,8 +98,6 @@ def detect(
         From :func:`nta.open_video`.
     settings : Settings, optional
         What was asked for.
-    sidecar : dict, optional
-        Values of a file beside the video.
     progress : callable, optional
         Told ``("detect", frames done, frames in all)``.
 
@@ -117,7 +114,7 @@ def detect(
         If a setting does not fit this video.
     """
     settings = Settings() if settings is None else settings
-    acquisition, values = resolve(settings, video, sidecar)
+    acquisition, values = resolve(settings, video)
     left, top, width, height = _field(video, settings)
     window = (slice(top, top + height), slice(left, left + width))
     start, stop = (0, None) if settings.frames is None else settings.frames
@@ -136,7 +133,7 @@ def detect(
         )
     samples: NDArray[Any] = np.stack([frame[window] for frame in sampled])
     del sampled
-    appearance = look(samples, settings.invert)
+    appearance = look(samples, settings.invert, video.bit_depth)
     _reject_without_signal(video, samples, appearance)
     diameter_px = settings.diameter_px or appearance.diameter_px
     engine = DEFAULT_ENGINE if settings.engine is None else settings.engine

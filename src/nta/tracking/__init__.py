@@ -11,7 +11,7 @@ import pandas as pd
 from nta.compilation import load_kernels
 from nta.detection import Detections
 from nta.errors import SettingsError
-from nta.kernels import displacement_moments, stokes_einstein_diffusion_m2_s
+from nta.kernels import displacement_moments
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced
 from nta.tracking.cuts import cut_links
@@ -34,10 +34,7 @@ _N_PASSES: Final = 2
 
 def step_sd_px(acquisition: Acquisition, diameter_nm: float) -> float:
     """Return the standard deviation per axis of a particle's step between two frames, px."""
-    diffusion = stokes_einstein_diffusion_m2_s(
-        diameter_nm * 1e-9, acquisition.temperature_k, acquisition.viscosity_pa_s
-    )
-    return math.sqrt(2.0 * diffusion * acquisition.frame_time_s) / (acquisition.mpp * 1e-6)
+    return float(acquisition.step_sd_um(diameter_nm)) / acquisition.mpp
 
 
 def search_range(acquisition: Acquisition, smallest_nm: float) -> float:
