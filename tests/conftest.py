@@ -13,13 +13,14 @@ import pytest
 
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
-from nta.distribution import Peak, SizeDistribution, SizeStatistics
+from nta.distribution import SizeDistribution
 from nta.errors import RejectedError, UsageError
 from nta.estimate import Estimate
 from nta.measurement import Capture, Counts, Measurement, Provenance
 from nta.progress import Progress, silent
 from nta.quality import Flag
 from nta.settings import Settings, resolve
+from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
 
 

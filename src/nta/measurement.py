@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import pandas as pd
-
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
-from nta.distribution import Peak, SizeDistribution, SizeStatistics
+from nta.distribution import SizeDistribution
 from nta.quality import Flag
 from nta.settings import Scalar, Sourced
+from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
 
 if TYPE_CHECKING:
@@ -179,13 +178,13 @@ def _capture_dict(capture: Capture) -> dict[str, Any]:
 
 def _size_dict(size: SizeStatistics) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(size, name).to_dict() for name in SizeStatistics.STATISTICS}
-    row["peaks"] = [{"diameter": peak.diameter.to_dict(), "fraction": _finite(peak.fraction)} for peak in size.peaks]
+    row["peaks"] = [_peak_dict(peak) for peak in size.peaks]
     return row
 
 
-def empty_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the track and diffusion tables of an input in which nothing was found: all columns, no row."""
-    return Tracks.empty_table(), Diffusion.empty_table()
+def _peak_dict(peak: Peak) -> dict[str, Any]:
+    shares = {name: _finite(getattr(peak, name)) for name in ("fraction", "fraction_low", "fraction_high")}
+    return {"diameter": peak.diameter.to_dict(), **shares}
 
 
-__all__ = ["SCHEMA", "Capture", "Counts", "Measurement", "Peak", "Provenance", "Status", "empty_tables"]
+__all__ = ["SCHEMA", "Capture", "Counts", "Measurement", "Peak", "Provenance", "Status"]

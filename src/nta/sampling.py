@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Sides = tuple[float | Floats, ...]
+"""Depth, width and height of the volume in view, µm; each for all steps, or one for each."""
 
 
-def probability_inside(step_sd_um: Floats, lengths_um: tuple[float, ...], n_frames: int) -> Floats:
+def probability_inside(step_sd_um: Floats, lengths_um: Sides, n_frames: int) -> Floats:
     """Return the probability that a particle in view at first is in view for ``n_frames`` frames in a row.
 
     Q(n) = prod over the sides L of [1 - sqrt(2/pi) (s/L) sum_{k<n} k^-1/2]: to first order in s/L the
@@ -25,8 +27,9 @@ def probability_inside(step_sd_um: Floats, lengths_um: tuple[float, ...], n_fram
     ----------
     step_sd_um : (n,) float64
         Standard deviation of a step per axis, sqrt(2 D tau), µm.
-    lengths_um : tuple of float
-        Sides of the volume in view: depth, width, height, µm; infinite where not known.
+    lengths_um : tuple of float or (n,) float64
+        Sides of the volume in view: depth, width, height, µm; infinite where not known. The depth may differ between
+        the steps, as that of bright and dim particles does.
     n_frames : int
         Frames in a row, 1 or more.
     """
@@ -37,7 +40,7 @@ def probability_inside(step_sd_um: Floats, lengths_um: tuple[float, ...], n_fram
     return inside
 
 
-def share_in_tracks(step_sd_um: Floats, lengths_um: tuple[float, ...], min_track: int) -> Floats:
+def share_in_tracks(step_sd_um: Floats, lengths_um: Sides, min_track: int) -> Floats:
     """Return q_m = m Q(m) - (m - 1) Q(m + 1), the share of positions in tracks of ``m`` frames or more.
 
     Bounded below by 0.05: a size of which less than a twentieth is seen is not measured, and dividing by
@@ -46,3 +49,13 @@ def share_in_tracks(step_sd_um: Floats, lengths_um: tuple[float, ...], min_track
     q_m = probability_inside(step_sd_um, lengths_um, min_track)
     q_next = probability_inside(step_sd_um, lengths_um, min_track + 1)
     return np.clip(min_track * q_m - (min_track - 1) * q_next, 0.05, 1.0)
+
+
+def tracks_per_particle(step_sd_um: Floats, lengths_um: Sides, min_track: int, n_frames: int) -> Floats:
+    """Return B_m = Q(m) + (F - m)(Q(m) - Q(m + 1)): tracks of m frames or more that F frames show of one in view.
+
+    The first term is those in view from the start, the second those that enter later. Bounded below by 0.05.
+    """
+    q_m = probability_inside(step_sd_um, lengths_um, min_track)
+    q_next = probability_inside(step_sd_um, lengths_um, min_track + 1)
+    return np.maximum(q_m + max(n_frames - min_track, 0) * (q_m - q_next), 0.05)

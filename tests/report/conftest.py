@@ -15,11 +15,12 @@ import pytest
 
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
-from nta.distribution import Peak, SizeDistribution, SizeStatistics
+from nta.distribution import SizeDistribution
 from nta.estimate import Estimate
 from nta.measurement import Capture, Counts, Measurement, Provenance
 from nta.quality import Flag
 from nta.settings import Settings, Sourced, resolve
+from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import LinkedCapture, Tracks
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
-from nta.distribution import Peak, SizeDistribution, SizeStatistics
+from nta.distribution import SizeDistribution
 from nta.errors import RejectedError, UsageError
 from nta.estimate import Estimate
 from nta.measurement import SCHEMA, Capture, Counts, Measurement, Provenance
@@ -16,6 +16,7 @@ from nta.quality import Flag
 from nta.report.folder import DIFFUSION, DISTRIBUTION, SUMMARY, TRACKS
 from nta.report.tables import read_distribution, read_noun
 from nta.settings import Sourced
+from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
 
 
@@ -85,7 +86,12 @@ def _float(value: float | None) -> float:
 def _size(row: dict[str, Any], observations: dict[str, Any]) -> SizeStatistics:
     statistics = {name: _estimate(row[name], observations["size"][name]) for name in SizeStatistics.STATISTICS}
     peaks = tuple(
-        Peak(_estimate(peak["diameter"], n), _float(peak["fraction"]))
+        Peak(
+            _estimate(peak["diameter"], n),
+            _float(peak["fraction"]),
+            _float(peak.get("fraction_low")),
+            _float(peak.get("fraction_high")),
+        )
         for peak, n in zip(row["peaks"], observations["peaks"], strict=True)
     )
     return SizeStatistics(**statistics, peaks=peaks)
