@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 KERNEL_SOURCES: Final = (
     "kernels.py",
     "localisation.py",
+    "spot_fit.py",
     "detection/fused_features.py",
     "detection/fused_kernels.py",
     "simulation/rendering.py",
@@ -36,6 +37,7 @@ _config: Any = numba.config  # its names are set at run time, where a type check
 _MEASURING_KERNELS: Final = (
     "nta.kernels",
     "nta.localisation",
+    "nta.spot_fit",
     "nta.detection.fused_kernels",
     "nta.detection.fused_features",
 )

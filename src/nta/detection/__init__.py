@@ -16,13 +16,7 @@ from nta.detection.engines import DEFAULT_ENGINE, Finder, spot_finder
 from nta.detection.threshold import choose_min_mass
 from nta.detection.trackpy_engine import FEATURE_COLUMNS, margin_px
 from nta.errors import RejectedError, SettingsError
-from nta.localisation import (
-    DISC_RADIUS_UM,
-    MAX_SHIFT_PX,
-    N_RECENTRES,
-    localisation_error_px,
-    soft_disc_centroids,
-)
+from nta.localisation import DISC_RADIUS_UM, localise
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced, resolve
 from nta.video import Video
@@ -232,12 +226,9 @@ def _localised(
 ) -> NDArray[np.float64]:
     """Return the features of one frame with their second localisation and the frame number in the last column."""
     signal = np.ascontiguousarray(appearance.signal(frame), dtype=np.float32)
-    y, x = np.ascontiguousarray(features[:, 0]), np.ascontiguousarray(features[:, 1])
-    refined = soft_disc_centroids(signal, y, x, radius_px, N_RECENTRES, MAX_SHIFT_PX)
-    mass = refined[:, 2]
-    disagreement = np.hypot(refined[:, 0] - y, refined[:, 1] - x)
-    sigma = np.minimum(localisation_error_px(appearance.noise_sd * refined[:, 3], disagreement), radius_px)
-    return np.column_stack([features, refined[:, :2], sigma, mass, np.full(len(features), float(number))])
+    saturated = frame <= 0 if appearance.inverted else frame >= appearance.full_scale
+    places = localise(signal, saturated, features, appearance.noise_sd, appearance.spot_sd_px, radius_px)
+    return np.column_stack([features, places, np.full(len(features), float(number))])
 
 
 def _table(
