@@ -56,7 +56,7 @@ def make_measurement(sample: str = "sample", settings: Settings | None = None, p
     settings = settings or Settings()
     size = SizeStatistics(
         *(_estimate(value) for value in (107.0, 120.0, 33.0, 84.0, 115.0, 163.0, 0.69)),
-        peaks=(Peak(_estimate(107.0), 1.0),),
+        peaks=(Peak(_estimate(107.0), 1.0, 0.9, 1.0),),
     )
     measured = _estimate(1e8, 0.2)
     dilution = settings.dilution

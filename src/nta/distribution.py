@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Self
 
 import numpy as np
@@ -13,15 +12,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from nta.alternatives import METHODS, track_squares
 from nta.diffusion import Diffusion
+from nta.errors import UsageError
 from nta.estimate import Estimate
-from nta.penalised import DensityFit, Problem, best_of, refined, spline_at
+from nta.fitting import MIN_TRACKS, Fitted, drawn_fits, fit_density
+from nta.mixture import Mixture, fit_mixture
+from nta.penalised import DensityFit, spline_at
 from nta.progress import Progress, silent
 from nta.resampling import block_weights, liquid_blocks
 from nta.sampling import Sides, share_in_tracks, tracks_per_particle
-from nta.settings import Settings
-from nta.size_statistics import BAND, SizeStatistics, cumulative_share, interval, point_statistics, size_statistics
-from nta.visibility import LightLaw, fit_light_law
+from nta.settings import Method, Settings
+from nta.size_statistics import BAND, SizeStatistics, cumulative_share, point_statistics, size_statistics
+from nta.tracking import Tracks
+from nta.visibility import LightLaw
+from nta.weighting import VolumeSizes, Weighting, fraction_within, volume_sizes
 
 __all__ = ["MIN_TRACKS", "N_DRAWS", "SMALLEST_NM", "SizeDistribution", "point_statistics", "size_distribution"]
 
@@ -30,19 +35,20 @@ Floats = NDArray[np.float64]
 N_DRAWS: Final = 200
 """Bootstrap draws behind every interval."""
 
-MIN_TRACKS: Final = 10
-"""Fewer tracks say nothing about a distribution."""
-
 SMALLEST_NM: Final = 30.0
 """Smaller particles leave the linker's reach and the sheet; the distribution starts here if not told."""
 
-_DRAW_STEPS: Final = 8
-_DRAW_TOLERANCE: Final = 0.02  # nats: a draw differs from the best fit by several
-_DRAW_THREADS: Final = 2
 _MIN_SHARE_WITHIN: Final = 0.02  # below that the range asked for holds the fit's tail, not particles
-_LIGHT_ROUNDS: Final = 2
-TRACKS_PER_PARTICLE: Final = 2.0
-"""How often a video shows the same particle as a new track, in the mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowShare:
+    """Share of the particles in a window of sizes, by number and by volume, 0 to 1; an open end is infinite."""
+
+    low_nm: float
+    high_nm: float
+    by_number: Estimate
+    by_volume: Estimate
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,16 @@ class SizeDistribution:
     drawn : (n_draws, n) float64
         Densities of the bootstrap on the table's grid, from which any statistic gets its interval; empty where none
         were drawn, or where the result was loaded from a folder.
+    mixture : Mixture
+        Second read-out: the lognormals that explain the tracks, with their shares.
+    method : {"penalised", "raw", "walker", "ftla"}
+        Read-out that the table and the statistics come from.
+    n_particles : float
+        Independent particles that the tracks amount to, about.
+    volume : VolumeSizes
+        The statistics weighted by volume.
+    windows : tuple of WindowShare
+        The windows of sizes that were asked for.
     d50_by_tracks_nm : float
         D50 of the other way to correct for the sampling: every track counted once, divided by the tracks that a
         particle of its size leaves. NaN where the length of the captures is not known.
@@ -86,22 +102,28 @@ class SizeDistribution:
     smoothness: float = math.nan
     drawn: Floats = field(default_factory=lambda: np.empty((0, 0)))
     d50_by_tracks_nm: float = math.nan
+    mixture: Mixture = field(default_factory=lambda: Mixture((), (), 0.0))
+    method: Method = "penalised"
+    n_particles: float = math.nan
+    volume: VolumeSizes = field(default_factory=VolumeSizes.missing)
+    windows: tuple[WindowShare, ...] = ()
 
-    def fraction_between(self, low_nm: float, high_nm: float) -> Estimate:
-        """Return the share of the particles from ``low_nm`` to ``high_nm``, by number, 0 to 1.
-
-        The interval holds the sampling error alone. NaN where nothing was sized.
-        """
-        if self.table.empty:
-            return Estimate.missing()
-        diameter_nm = self.table["diameter_nm"].to_numpy(np.float64)
-
-        def share(cumulative: Floats) -> float:
-            below, above = np.interp((low_nm, high_nm), diameter_nm, cumulative)
-            return float(above - below)
-
-        replicas = np.array([share(cumulative_share(diameter_nm, row)) for row in self.drawn])
-        return interval(share(self.table["cumulative"].to_numpy(np.float64)), replicas, 0.0, self.n_tracks)
+    def fraction_between(
+        self, low_nm: float, high_nm: float, *, by: Weighting = "number", systematic_relative_sd: float = 0.0
+    ) -> Estimate:
+        """Return the share of the particles, or of their volume, in a window of sizes; see :mod:`nta.weighting`."""
+        diameter_nm, density = (self.table[name].to_numpy(np.float64) for name in ("diameter_nm", "density_per_nm"))
+        return fraction_within(
+            diameter_nm,
+            density,
+            self.drawn,
+            low_nm,
+            high_nm,
+            self.n_tracks,
+            by=by,
+            n_particles=self.n_particles,
+            systematic_relative_sd=systematic_relative_sd,
+        )
 
     @classmethod
     def missing(cls) -> Self:
@@ -113,6 +135,7 @@ def size_distribution(
     diffusion: Diffusion,
     settings: Settings | None = None,
     *,
+    tracks: Tracks | None = None,
     systematic_relative_sd: float = 0.0,
     n_draws: int = N_DRAWS,
     progress: Progress = silent,
@@ -130,7 +153,10 @@ def size_distribution(
     diffusion : Diffusion
         From :func:`nta.estimate_diffusion`.
     settings : Settings, optional
-        What was asked for: ``size_range_nm`` cuts the distribution, ``seed`` draws the bootstrap.
+        What was asked for: ``size_range_nm`` cuts the distribution, ``method`` chooses the read-out, ``seed`` draws
+        the bootstrap.
+    tracks : Tracks, optional
+        The tracks behind ``diffusion``; read by every method but ``penalised``.
     systematic_relative_sd : float
         Relative standard uncertainty of every diameter from temperature, viscosity, scale and exposure.
     n_draws : int
@@ -142,6 +168,11 @@ def size_distribution(
     -------
     SizeDistribution
         Empty, all statistics missing, with fewer than 10 tracks.
+
+    Raises
+    ------
+    UsageError
+        If a method that reads the tracks is asked for without them.
     """
     settings = Settings() if settings is None else settings
     if len(diffusion.table) < MIN_TRACKS:
@@ -149,13 +180,18 @@ def size_distribution(
     # One thread: sums in another order would give other bytes, and the matrices are too small to gain by
     # more.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _distribution(diffusion, settings, systematic_relative_sd, n_draws, progress)
+        return _distribution(diffusion, tracks, settings, systematic_relative_sd, n_draws, progress)
 
 
 def _distribution(
-    diffusion: Diffusion, settings: Settings, systematic_relative_sd: float, n_draws: int, progress: Progress
+    diffusion: Diffusion,
+    tracks: Tracks | None,
+    settings: Settings,
+    systematic_relative_sd: float,
+    n_draws: int,
+    progress: Progress,
 ) -> SizeDistribution:
-    fitted = _fit(diffusion)
+    fitted = fit_density(diffusion)
     grid_nm = np.exp(fitted.log_grid)
     diameter_nm = _output_grid(grid_nm, settings)
     if diameter_nm.size < 2 or _share_within(fitted.best.share, grid_nm, diameter_nm) < _MIN_SHARE_WITHIN:
@@ -168,60 +204,74 @@ def _distribution(
 
     density, seen_share = density_of(fitted.best, seen)
     seen_share /= _share_within(fitted.best.share, grid_nm, diameter_nm)
-    fits = _drawn_fits(diffusion, fitted, settings.seed, n_draws, progress)
+    fits = drawn_fits(diffusion, fitted, settings.seed, n_draws, progress)
     drawn = np.array([density_of(fit, seen)[0] for fit in fits]).reshape(-1, diameter_nm.size)
-    n_tracks = len(diffusion.table)
-    return SizeDistribution(
+    method: Method = settings.method or "penalised"
+    if method != "penalised":
+        density, drawn = _as_others_do(method, diffusion, tracks, diameter_nm, settings.seed, n_draws)
+        if np.isnan(density).any():
+            return SizeDistribution.missing()
+    n_tracks, n_particles = len(diffusion.table), float(fitted.weights.sum())
+    found = SizeDistribution(
         table=_table(diameter_nm, density, drawn),
         size=size_statistics(diameter_nm, density, drawn, n_tracks, systematic_relative_sd),
         n_tracks=n_tracks,
         seen_share=seen_share,
         smoothness=fitted.best.smoothness,
         drawn=drawn,
+        mixture=_mixture(fitted, diameter_nm, seen),
+        method=method,
+        n_particles=n_particles,
+        volume=volume_sizes(diameter_nm, density, drawn, n_tracks, n_particles, systematic_relative_sd),
         d50_by_tracks_nm=_d50_by_tracks(diffusion, fitted, diameter_nm, depth),
+    )
+    windows = (_window_share(found, window, systematic_relative_sd) for window in settings.windows_nm)
+    return replace(found, windows=tuple(windows))
+
+
+def _window_share(
+    found: SizeDistribution, window_nm: tuple[float, float | None], systematic_relative_sd: float
+) -> WindowShare:
+    low_nm, high_nm = window_nm[0], math.inf if window_nm[1] is None else window_nm[1]
+    by_number, by_volume = (
+        found.fraction_between(low_nm, high_nm, by=by, systematic_relative_sd=systematic_relative_sd)
+        for by in ("number", "volume")
+    )
+    return WindowShare(low_nm, high_nm, by_number, by_volume)
+
+
+def _as_others_do(
+    method: Method, diffusion: Diffusion, tracks: Tracks | None, diameter_nm: Floats, seed: int, n_draws: int
+) -> tuple[Floats, Floats]:
+    """Return the density of another read-out and its bootstrap draws, over the same blocks as the default's."""
+    if tracks is None:
+        raise UsageError(f"the method {method} reads the tracks themselves; give size_distribution(..., tracks=tracks)")
+    squares = track_squares(tracks, diffusion)
+    weights = np.array(list(block_weights(liquid_blocks(diffusion), n_draws, seed)), dtype=np.float64)
+    drawn = METHODS[method](squares, diameter_nm, weights.reshape(-1, len(diffusion.table)))
+    return METHODS[method](squares, diameter_nm, None), drawn[np.isfinite(drawn).all(axis=1)]
+
+
+def _mixture(fitted: Fitted, diameter_nm: Floats, seen: Floats) -> Mixture:
+    """Return the second read-out: lognormals from the same likelihood, weights and correction as the default."""
+    return fit_mixture(
+        fitted.log_likelihood,
+        np.exp(fitted.log_grid),
+        fitted.weights,
+        seen=lambda wanted_nm: np.interp(wanted_nm, diameter_nm, seen),
+        n_effective=float(fitted.weights.sum()),
     )
 
 
-def _d50_by_tracks(diffusion: Diffusion, fitted: _Fitted, diameter_nm: Floats, depth: Floats) -> float:
+def _d50_by_tracks(diffusion: Diffusion, fitted: Fitted, diameter_nm: Floats, depth: Floats) -> float:
     """Return D50 with every track counted once and divided by the tracks that a particle of its size leaves."""
     if any(capture.acquisition.n_frames is None for capture in diffusion.captures):
         return math.nan
-    ones = np.full(len(fitted.weights), 1.0 / TRACKS_PER_PARTICLE)
+    ones = np.full_like(fitted.weights, fitted.weights.mean())
     fit = fitted.problem.fit_with(ones, fitted.best.smoothness, fitted.best.coefficients, evidence=False)
     left = _mean_of_captures(diffusion, diameter_nm, depth, _tracks_left) * depth
     log_density = spline_at(fit.coefficients, np.log(diameter_nm), fitted.log_grid)
     return point_statistics(diameter_nm, _density(log_density, diameter_nm, left)[0])["d50"]
-
-
-def _drawn_fits(diffusion: Diffusion, fitted: _Fitted, seed: int, n_draws: int, progress: Progress) -> list[DensityFit]:
-    """Return the fits of the bootstrap draws, the law of light held.
-
-    The smoothness is drawn as well, each with the probability that its evidence gives it: the mode depends on it most.
-    Each draw is computed by itself, so that the number of threads changes no byte.
-    """
-    starts = fitted.drawn_starts(n_draws, seed)
-
-    def fit(task: tuple[NDArray[np.int64], DensityFit]) -> DensityFit | None:
-        drawn, start = task
-        if (drawn > 0).sum() < MIN_TRACKS:
-            return None
-        return fitted.problem.fit_with(
-            fitted.weights * drawn,
-            start.smoothness,
-            start.coefficients,
-            evidence=False,
-            max_steps=_DRAW_STEPS,
-            tolerance=_DRAW_TOLERANCE,
-        )
-
-    weights = block_weights(liquid_blocks(diffusion), n_draws, seed)
-    fits = []
-    with ThreadPoolExecutor(_DRAW_THREADS) as pool:
-        for done, found in enumerate(pool.map(fit, zip(weights, starts, strict=True)), 1):
-            if found is not None:
-                fits.append(found)
-            progress("intervals", done, n_draws)
-    return fits
 
 
 def _output_grid(diameters_nm: Floats, settings: Settings) -> Floats:
@@ -264,54 +314,6 @@ def _mean_of_captures(diffusion: Diffusion, diameter_nm: Floats, depth_share: Fl
         of_capture = factor(step_um, sides_um, diffusion.min_track, capture.acquisition.n_frames)
         total += float(positions.get(number, 0)) * of_capture
     return total / float(positions.sum()) if diffusion.captures else np.ones_like(diameter_nm)
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """The problem, its solutions, the tracks' weights, the law of the light where there is light, the grid of ln d."""
-
-    problem: Problem
-    fits: list[DensityFit]
-    weights: Floats
-    law: LightLaw | None
-    log_grid: Floats
-
-    @property
-    def best(self) -> DensityFit:
-        """The fit with the highest evidence."""
-        return best_of(self.fits)
-
-    def drawn_starts(self, n_draws: int, seed: int) -> list[DensityFit]:
-        """Return ``n_draws`` of the fits, each as often as its evidence makes it probable."""
-        evidence = np.array([fit.log_evidence for fit in self.fits])
-        probability = np.exp(evidence - evidence.max())
-        random = np.random.default_rng([seed, 1])
-        return [self.fits[k] for k in random.choice(len(self.fits), n_draws, p=probability / probability.sum())]
-
-
-def _fit(diffusion: Diffusion) -> _Fitted:
-    """Return the density that explains all tracks.
-
-    Motion alone is fitted first; the law of the light that follows from it then sharpens the sizes, and a
-    second round settles both. A video shows the same particle several times: its tracks count half, lest the
-    smoothness follow single particles.
-    """
-    lengths = diffusion.table["n_positions"].to_numpy(np.float64)
-    weights = lengths * len(lengths) / lengths.sum() / TRACKS_PER_PARTICLE
-    log_likelihood, log_grid = refined(diffusion.log_likelihood, np.log(diffusion.diameters_nm))
-    log_light = np.log(np.maximum(diffusion.table["light"].to_numpy(np.float64), 1.0))
-    threshold = diffusion.threshold_light
-    has_light = bool(np.all(np.isfinite(log_light))) and threshold > 0
-    problem = Problem(log_likelihood, log_grid)
-    fits = problem.fits(weights)
-    law: LightLaw | None = None
-    for _ in range(_LIGHT_ROUNDS if has_light else 0):
-        law = fit_light_law(log_light, problem.posterior(best_of(fits).share), log_grid, weights, math.log(threshold))
-        if law is None:
-            break
-        problem = Problem(log_likelihood + law.log_likelihood(log_light, log_grid), log_grid)
-        fits = problem.fits(weights)
-    return _Fitted(problem, fits, weights, law, log_grid)
 
 
 def _depth_share(law: LightLaw | None, diameter_nm: Floats) -> Floats:

@@ -129,7 +129,7 @@ class Measurement:
             "message": self.message,
             "sample": self.sample,
             "captures": [_capture_dict(capture) for capture in self.captures],
-            "size_nm": _size_dict(self.size),
+            "size_nm": _size_dict(self.size) | _other_readings(self.distribution),
             "concentration_per_ml": {
                 "measured": self.concentration.measured.to_dict(),
                 "stock": None if self.concentration.stock is None else self.concentration.stock.to_dict(),
@@ -180,6 +180,32 @@ def _size_dict(size: SizeStatistics) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(size, name).to_dict() for name in SizeStatistics.STATISTICS}
     row["peaks"] = [_peak_dict(peak) for peak in size.peaks]
     return row
+
+
+def _other_readings(distribution: SizeDistribution) -> dict[str, Any]:
+    """Return what stands beside the number-weighted statistics: method, volume, mixture, windows."""
+    volume = distribution.volume
+    return {
+        "method": distribution.method,
+        "volume": {
+            **{name: getattr(volume.size, name).to_dict() for name in SizeStatistics.STATISTICS},
+            "particles_above_d90": _finite(volume.particles_above_d90),
+            "n_effective": _finite(volume.n_effective),
+        },
+        "mixture": [
+            {"mode_nm": part.mode_nm, "cv": part.cv, "fraction": part.fraction}
+            for part in distribution.mixture.components
+        ],
+        "windows": [
+            {
+                "low_nm": window.low_nm,
+                "high_nm": _finite(window.high_nm),
+                "by_number": window.by_number.to_dict(),
+                "by_volume": window.by_volume.to_dict(),
+            }
+            for window in distribution.windows
+        ],
+    }
 
 
 def _peak_dict(peak: Peak) -> dict[str, Any]:

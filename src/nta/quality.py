@@ -24,6 +24,9 @@ FLAGS: Final[dict[str, tuple[Level, str]]] = {
     "relative_concentration": ("info", "the depth of the volume is nominal, so only ratios are meaningful"),
     "below_detection": ("warn", "fewer particles than a size distribution needs: a blank, or too dilute"),
     "few_tracks": ("warn", "spots were seen but too few could be followed long enough"),
+    "volume_uncertain": ("info", "a tenth of the volume rests on fewer than five particles"),
+    "comparison_method": ("info", "the curve is another program's read-out, not corrected for what a video misses"),
+    "sampling_disagrees": ("warn", "two ways to correct for particles that leave and come back disagree"),
     "outside_range": ("warn", "hardly any particle lies in the size range asked for"),
     "sparse": ("warn", "fewer than 15 particles per frame"),
     "crowded": ("warn", "more than 100 particles per frame"),
@@ -45,6 +48,7 @@ FLAGS: Final[dict[str, tuple[Level, str]]] = {
 SPARSE_PER_FRAME: Final = 15.0
 CROWDED_PER_FRAME: Final = 100.0
 SATURATED_SHARE: Final = 0.001
+SAMPLING_TOLERANCE: Final = 0.1
 MIN_TRACKS_USED: Final = 100
 SIZE_LIMIT_SHARE: Final = 0.05
 
@@ -83,7 +87,7 @@ def assess(
     diffusion: Diffusion,
     concentration: Concentration,
     values: Mapping[str, Sourced],
-    distribution: SizeDistribution | None = None,
+    distribution: SizeDistribution,
 ) -> tuple[Flag, ...]:
     """Return every flag of a sample that was measured, the gravest first.
 
@@ -95,8 +99,8 @@ def assess(
         What was made of them.
     values : dict of Sourced
         Every value with its origin.
-    distribution : SizeDistribution, optional
-        The sizes; without it their lower limit is not judged.
+    distribution : SizeDistribution
+        The sizes.
     """
     flags: list[Flag] = []
     for name, detections in captures:
@@ -104,11 +108,38 @@ def assess(
     flags += _of_counts(captures, diffusion)
     flags += _of_motion(diffusion.lag, diffusion.min_track)
     flags += _of_exposure(tracks, diffusion, values)
-    if distribution is not None:
-        flags += of_size_limit(distribution, smallest_diameter_nm(tracks))
+    flags += of_size_limit(distribution, smallest_diameter_nm(tracks))
+    flags += of_read_out(distribution)
     flags += _of_values(values, concentration)
     order = {"fail": 0, "warn": 1, "info": 2}
     return tuple(sorted(flags, key=lambda found: order[found.level]))
+
+
+def of_read_out(distribution: SizeDistribution) -> list[Flag]:
+    """Return what the distribution itself says against it: its volume, its method, its two corrections."""
+    flags = []
+    if distribution.volume.reason is not None:
+        flags.append(flag("volume_uncertain", distribution.volume.reason))
+    if distribution.method != "penalised":
+        flags.append(
+            flag(
+                "comparison_method",
+                f"the curve is the read-out {distribution.method}, for comparison with other programs; leave --method "
+                "out for the sizes of the particles in the liquid",
+            )
+        )
+    d50, by_tracks = distribution.size.d50, distribution.d50_by_tracks_nm
+    apart = abs(by_tracks - d50.value)
+    # The draws are of the default; beyond both 10 % and the interval the two corrections cannot both be right.
+    if distribution.method == "penalised" and apart > max(SAMPLING_TOLERANCE * d50.value, (d50.high - d50.low) / 2.0):
+        flags.append(
+            flag(
+                "sampling_disagrees",
+                f"D50 is {d50.value:.0f} nm by positions and {by_tracks:.0f} nm by tracks: particles of some sizes "
+                "come and go otherwise than the depth and the flow say; check --depth-um and the flow",
+            )
+        )
+    return flags
 
 
 def _of_picture(name: str, detections: Detections) -> list[Flag]:

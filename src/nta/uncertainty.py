@@ -37,8 +37,6 @@ def systematic_relative_sd(values: Mapping[str, Sourced], lag_frames: int = 1) -
         2.0 * sd("mpp", _MPP_RELATIVE_SD),
         (_SIZE_PER_KELVIN_ALONE if has_stated_viscosity else _SIZE_PER_KELVIN) * sd("temperature_c", _TEMPERATURE_SD_K),
         sd("medium", _VISCOSITY_RELATIVE_SD),
-        _SIZE_PER_EXPOSURE_SHARE * sd("exposure_ms", _EXPOSURE_SHARE_SD)
-        if lag_frames == 1
-        else _FITTED_BLUR_RELATIVE_SD,
+        blur if lag_frames == 1 else _FITTED_BLUR_RELATIVE_SD,
     )
     return math.sqrt(sum(part**2 for part in parts))

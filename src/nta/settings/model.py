@@ -65,6 +65,9 @@ class Settings(BaseModel):
     size_range_nm: Annotated[tuple[float, float | None], AfterValidator(checks.check_size_range)] | None = None
     """Smallest and largest diameter looked for, nm; 30 to open when not given."""
 
+    windows_nm: tuple[Annotated[tuple[float, float | None], AfterValidator(checks.check_size_range)], ...] = ()
+    """Windows of sizes whose share is reported, nm."""
+
     # How to find and link; chosen from the video when not given
     invert: bool | None = None
     """Dark particles on a bright ground."""
