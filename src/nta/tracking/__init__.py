@@ -15,9 +15,9 @@ from nta.kernels import displacement_moments
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced
 from nta.tracking.cuts import cut_links
+from nta.tracking.engines import LinkPositions, position_linker
 from nta.tracking.flow import Floats, common_step_px, drift_from_links
 from nta.tracking.noun import FlatTracks, LinkedCapture, Tracks, as_tracks, flatten
-from nta.tracking.trackpy_engine import link_positions
 
 __all__ = ["FlatTracks", "LinkedCapture", "Tracks", "as_tracks", "ensemble_msd", "flatten", "link", "search_range"]
 
@@ -51,15 +51,15 @@ def link(
 ) -> Tracks:
     """Link spots to tracks in the frame that moves with the liquid, and cut links that cannot be right.
 
-    The flow is found from all pairs of successive frames, the positions are linked by trackpy with the flow
-    taken out, the drift is measured again from the links, and this is repeated once.
+    The flow is found from all pairs of successive frames, the positions are linked as trackpy links them with the
+    flow taken out, the drift is measured again from the links, and this is repeated once.
 
     Parameters
     ----------
     detections : Detections
         From :func:`nta.detect`.
     settings : Settings, optional
-        What was asked for: ``search_range_px``, ``memory``.
+        What was asked for: ``search_range_px``, ``memory``, ``engine``.
     smallest_nm : float, optional
         Smallest diameter whose steps the search range must hold; ``size_range_nm`` of the settings or 40 nm
         when not given.
@@ -90,10 +90,11 @@ def link(
         reach_px = settings.search_range_px
     memory = 0 if settings.memory is None else settings.memory
     drift = _first_drift(detections)
+    link_positions = position_linker(settings.engine)
     ledger: dict[str, int] = {}
     linked = table.assign(particle=pd.Series(dtype="int64"))
     for number in range(_N_PASSES if len(table) else 0):
-        linked = _linked(table, drift, reach_px, memory)
+        linked = _linked(table, drift, reach_px, memory, link_positions)
         drift = drift_from_links(linked, len(drift), acquisition.fps)
         progress("link", number + 1, _N_PASSES)
     if len(table):
@@ -122,7 +123,9 @@ def _first_drift(detections: Detections) -> Floats:
     return np.outer(np.arange(n_frames), flow)
 
 
-def _linked(table: pd.DataFrame, drift: Floats, reach_px: float, memory: int) -> pd.DataFrame:
+def _linked(
+    table: pd.DataFrame, drift: Floats, reach_px: float, memory: int, link_positions: LinkPositions
+) -> pd.DataFrame:
     """Return the table with the column ``particle``, sorted by it and by ``frame``."""
     frame = table["frame"].to_numpy(np.int64)
     moving = pd.DataFrame(
