@@ -33,7 +33,17 @@ from nta.video import Video, open_video
 __all__ = ["analyze"]
 
 _LIBRARIES: Final = ("numpy", "scipy", "pandas", "numba", "trackpy", "scikit-image", "av", "tifffile")
-_ON_RECORD: Final = ("frames", "roi", "exclude", "size_range_nm", "method", "engine", "allow_partial", "seed")
+_ON_RECORD: Final = (
+    "frames",
+    "roi",
+    "exclude",
+    "size_range_nm",
+    "windows_nm",
+    "method",
+    "engine",
+    "allow_partial",
+    "seed",
+)
 """Settings that change the result and that no step reports: kept where somebody stated them."""
 
 _SECOND_PASS_SHARE: Final = 0.8
@@ -145,7 +155,9 @@ def _measure_capture(path: Path, settings: Settings, progress: Progress) -> _Mea
 
 def _smallest_found_nm(tracks: Tracks, settings: Settings) -> float | None:
     """Return the diameter that the second linking must still hold: 0.8 of the 2nd percentile of the first fit."""
-    first = size_distribution(estimate_diffusion(tracks, settings), settings, n_draws=0)
+    # Always by the default read-out: another one must not change the tracks.
+    plain = settings.model_copy(update={"method": None})
+    first = size_distribution(estimate_diffusion(tracks, settings), plain, n_draws=0)
     if first.table.empty:
         return None
     asked = SMALLEST_NM if settings.size_range_nm is None else settings.size_range_nm[0]
@@ -165,10 +177,12 @@ def _sized(
     tracks = _together([one.tracks for one in measured])
     values = _values_of(measured, settings)
     diffusion = estimate_diffusion(tracks, settings)
+    systematic = systematic_relative_sd(values, diffusion.lag.frames)
     distribution = size_distribution(
         diffusion,
         settings,
-        systematic_relative_sd=systematic_relative_sd(values, diffusion.lag.frames),
+        tracks=tracks,
+        systematic_relative_sd=systematic,
         progress=progress,
     )
     dilution = values["dilution"].value

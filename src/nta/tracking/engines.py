@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from nta.detection.engines import DEFAULT_ENGINE, Engine
+from nta.detection.engines import DEFAULT_ENGINE
+from nta.settings import Engine
 
 LinkPositions = Callable[[pd.DataFrame, float, int], "pd.Series[int]"]
 """Called with positions (``frame``, ``x``, ``y``), the search range in px and the memory in frames."""
