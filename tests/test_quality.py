@@ -25,9 +25,11 @@ from nta.estimate import Estimate
 from nta.lags import SafeLag, find_safe_lag, short_lag_score
 from nta.quality import FLAGS, Flag, assess, flag, of_size_limit
 from nta.settings import Settings, resolve
+from nta.size_statistics import SizeStatistics
 from nta.tracking import Tracks, as_tracks, link
 from nta.video import open_video, write_video
 from nta.video.model import Fault
+from nta.weighting import VolumeSizes
 
 N_FRAMES = 50
 VIDEO_FAULTS = ("fps_conflict", "frame_count", "dropped_frames", "lossy_source", "partial", "pixel_size")
@@ -69,7 +71,7 @@ def flags_of(
             diffusion(n_tracks, tracks),
             concentration,
             resolve(settings)[1],
-            distribution,
+            SizeDistribution.missing() if distribution is None else distribution,
         )
     )
 
@@ -110,7 +112,19 @@ def outside_range_flags():
     return list(nta.pipeline._outside_range(diffusion, SizeDistribution.missing(), Settings(size_range_nm=(800, None))))
 
 
+def spoken_against(**changes) -> SizeDistribution:
+    """Return a distribution around 100 nm with something changed that speaks against it."""
+    sized = Estimate(100.0, 95.0, 105.0)
+    size = replace(SizeStatistics.missing(), d50=sized)
+    return replace(sizes_around(100.0), size=size, d50_by_tracks_nm=100.0, **changes)
+
+
+FEW_LARGE = VolumeSizes(SizeStatistics.missing(), 3.0, 10.0, "a tenth of the volume lies where 3 particles were seen")
+
 CASES: dict[str, Callable[[], list[Flag]]] = {
+    "volume_uncertain": lambda: flags_of(distribution=spoken_against(volume=FEW_LARGE)),
+    "comparison_method": lambda: flags_of(distribution=spoken_against(method="ftla")),
+    "sampling_disagrees": lambda: flags_of(distribution=replace(spoken_against(), d50_by_tracks_nm=115.0)),
     "outside_range": lambda: outside_range_flags(),
     "assumed": lambda: flags_of(settings=Settings(mpp=0.14, exposure_ms=32.5)),
     "exposure_unknown": lambda: flags_of(settings=EXPOSURE_UNKNOWN, tracks=walkers(2, 0.81)),

@@ -180,26 +180,31 @@ def covariance_estimates(
         Columns D in m²/s, sigma² in m², number of steps; NaN where a track has no two steps in a row.
     """
     n_tracks = offsets.size - 1
-    result = np.full((n_tracks, 3), np.nan)
+    result = np.empty((n_tracks, 3))
     for track in range(n_tracks):
-        square = 0.0
-        product = 0.0
-        n_steps = 0
-        n_products = 0
-        last_x = 0.0
-        last_y = 0.0
-        last_was_step = False
-        for n in range(offsets[track], offsets[track + 1] - 1):
-            if frames[n + 1] - frames[n] != 1:
-                last_was_step = False
-                continue
-            u_x, u_y, _, _ = _displacement(frames, x_m, y_m, drift_x_m, drift_y_m, n, n + 1)
-            square += u_x * u_x + u_y * u_y
-            n_steps += 1
-            if last_was_step:
+        result[track, 0] = result[track, 1] = np.nan
+        result[track, 2] = 0.0
+        start, stop = offsets[track], offsets[track + 1]
+        if stop == start:
+            continue
+        square, product, last_x, last_y = 0.0, 0.0, 0.0, 0.0
+        n_steps, n_products, last_was_step = 0, 0, 0
+        # Each position is taken out of the drift once: it ends one step and begins the next.
+        here = frames[start]
+        here_x, here_y = x_m[start] - drift_x_m[here], y_m[start] - drift_y_m[here]
+        for n in range(start + 1, stop):
+            there = frames[n]
+            there_x, there_y = x_m[n] - drift_x_m[there], y_m[n] - drift_y_m[there]
+            if there - here == 1:
+                u_x, u_y = there_x - here_x, there_y - here_y
+                square += u_x * u_x + u_y * u_y
                 product += u_x * last_x + u_y * last_y
-                n_products += 1
-            last_x, last_y, last_was_step = u_x, u_y, True
+                n_steps += 1
+                n_products += last_was_step
+                last_x, last_y, last_was_step = u_x, u_y, 1
+            else:
+                last_x, last_y, last_was_step = 0.0, 0.0, 0
+            here, here_x, here_y = there, there_x, there_y
         result[track, 2] = n_steps
         if n_products > 0:
             mean_square = square / (2.0 * n_steps)
@@ -227,16 +232,37 @@ def displacement_moments(
         Columns sum of (dx² + dy²) in m², and count; row = lag.
     """
     result = np.zeros((max_lag + 1, 2))
+    sums = np.zeros(max_lag + 1)
+    longest = 0
     for track in range(offsets.size - 1):
-        stop = offsets[track + 1]
-        for n in range(offsets[track], stop):
-            for later in range(n + 1, stop):
-                lag = frames[later] - frames[n]
+        longest = max(longest, offsets[track + 1] - offsets[track])
+    x, y = np.empty(longest), np.empty(longest)
+    for track in range(offsets.size - 1):
+        start, stop = offsets[track], offsets[track + 1]
+        size = stop - start
+        for n in range(size):
+            x[n] = x_m[start + n] - drift_x_m[frames[start + n]]
+            y[n] = y_m[start + n] - drift_y_m[frames[start + n]]
+        if size > 0 and frames[stop - 1] - frames[start] == size - 1:
+            # Without a gap the lag is the distance in the array, and the inner loop becomes vector instructions.
+            for n in range(size - 1):
+                later_x, later_y, of_lag = x[n + 1 :], y[n + 1 :], sums[1:]
+                for k in range(min(max_lag, size - 1 - n)):
+                    u_x, u_y = later_x[k] - x[n], later_y[k] - y[n]
+                    of_lag[k] += u_x * u_x + u_y * u_y
+            for lag in range(1, min(max_lag, size - 1) + 1):
+                result[lag, 1] += size - lag
+            continue
+        for n in range(size):
+            for later in range(n + 1, size):
+                lag = frames[start + later] - frames[start + n]
                 if lag > max_lag:
                     break
-                u_x, u_y, _, _ = _displacement(frames, x_m, y_m, drift_x_m, drift_y_m, n, later)
-                result[lag, 0] += u_x * u_x + u_y * u_y
+                u_x, u_y = x[later] - x[n], y[later] - y[n]
+                sums[lag] += u_x * u_x + u_y * u_y
                 result[lag, 1] += 1.0
+    for lag in range(max_lag + 1):
+        result[lag, 0] = sums[lag]
     return result
 
 
