@@ -15,6 +15,7 @@ from nta.penalised import DensityFit, Problem, best_of, refined
 from nta.progress import Progress
 from nta.resampling import block_weights, liquid_blocks
 from nta.sampling import effective_particles
+from nta.threads import thread_count
 from nta.visibility import LightLaw, fit_light_law
 
 Floats = NDArray[np.float64]
@@ -24,7 +25,6 @@ MIN_TRACKS: Final = 10
 
 _DRAW_STEPS: Final = 8
 _DRAW_TOLERANCE: Final = 0.02  # nats: a draw differs from the best fit by several
-_DRAW_THREADS: Final = 2
 _LIGHT_ROUNDS: Final = 2
 
 
@@ -139,7 +139,7 @@ def drawn_fits(diffusion: Diffusion, fitted: Fitted, seed: int, n_draws: int, pr
 
     weights = block_weights(liquid_blocks(diffusion), n_draws, seed)
     fits = []
-    with ThreadPoolExecutor(_DRAW_THREADS) as pool:
+    with ThreadPoolExecutor(thread_count()) as pool:
         for done, found in enumerate(pool.map(fit, zip(weights, starts, strict=True)), 1):
             if found is not None:
                 fits.append(found)

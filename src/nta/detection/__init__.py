@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +23,7 @@ from nta.errors import RejectedError, SettingsError
 from nta.localisation import DISC_RADIUS_UM, localise
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced, resolve
+from nta.threads import thread_count
 from nta.video import Video
 
 __all__ = ["Appearance", "Detections", "detect"]
@@ -26,7 +31,11 @@ __all__ = ["Appearance", "Detections", "detect"]
 MIN_FRAMES: Final = 5
 """Fewer frames hold no track that could be sized."""
 
+_AHEAD: Final = 2
+"""Frames that wait for each thread: enough to keep it busy, few enough for the memory."""
+
 _COLUMNS: Final = (*FEATURE_COLUMNS, "y_refined", "x_refined", "sigma_px", "disc_mass")
+_NO_ROWS: Final = np.empty((0, len(_COLUMNS) + 1))
 
 
 @dataclass(frozen=True)
@@ -148,11 +157,15 @@ def detect(
     ):
         stated = getattr(settings, name) is not None
         values[name] = Sourced(value, settings.origin(name) if stated else "video")
-    find = spot_finder(engine, (height, width), samples.dtype, diameter_px, invert=appearance.inverted, gain=gain)
+    finders = [
+        spot_finder(engine, (height, width), samples.dtype, diameter_px, invert=appearance.inverted, gain=gain)
+        # trackpy keeps to one thread: nobody promises that two may run it at once.
+        for _ in range(thread_count() if engine == "fused" else 1)
+    ]
     values["engine"] = Sourced(engine, settings.origin("engine"))
     del samples
     radius_px = max(DISC_RADIUS_UM / acquisition.mpp, diameter_px / 2.0)
-    rows, n_frames = _search(video, window, (start, stop), appearance, find, min_mass, radius_px, progress)
+    rows, n_frames = _search(video, window, (start, stop), appearance, finders, min_mass, radius_px, progress)
     table, ledger = _table(rows, (left, top), settings)
     return Detections(
         table=table,
@@ -199,26 +212,46 @@ def _search(
     window: tuple[slice, slice],
     frames: tuple[int, int | None],
     appearance: Appearance,
-    find: Finder,
+    finders: Sequence[Finder],
     min_mass: float,
     radius_px: float,
     progress: Progress,
 ) -> tuple[NDArray[np.float64], int]:
-    """Return one row a spot, (n, columns + frame), and the number of frames looked at."""
+    """Return one row a spot, (n, columns + frame), and the number of frames looked at.
+
+    Frames are decoded here and searched in as many threads as there are finders, a few at a time, so that memory does
+    not grow with the video; their rows are put together in the order of the frames.
+    """
     start, stop = frames
     held = _count(video)
     total = (held if stop is None else min(stop, held)) - start
+    idle: SimpleQueue[Finder] = SimpleQueue()
+    for finder in finders:
+        idle.put(finder)
+
+    def search(number: int, frame: NDArray[Any]) -> NDArray[np.float64]:
+        find = idle.get()
+        try:
+            features = find(frame, min_mass)
+        finally:
+            idle.put(find)
+        return _localised(features, frame, appearance, radius_px, number) if len(features) else _NO_ROWS
+
     found: list[NDArray[np.float64]] = []
-    n_frames = 0
-    for number, raw in video.numbered_frames(start, stop):
-        frame = np.ascontiguousarray(raw[window])
-        features = find(frame, min_mass)
-        n_frames += 1
-        if len(features):
-            found.append(_localised(features, frame, appearance, radius_px, number))
-        progress("detect", n_frames, total)
-    rows = np.concatenate(found) if found else np.empty((0, len(_COLUMNS) + 1))
-    return rows, n_frames
+    waiting: deque[Future[NDArray[np.float64]]] = deque()
+
+    def collect(room: int) -> None:
+        while len(waiting) > room:
+            found.append(waiting.popleft().result())
+            progress("detect", len(found), total)
+
+    with ThreadPoolExecutor(len(finders)) as pool:
+        for number, raw in video.numbered_frames(start, stop):
+            # A copy: readers may fill the same buffer again.
+            waiting.append(pool.submit(search, number, np.array(raw[window])))
+            collect(_AHEAD * len(finders))
+        collect(0)
+    return np.concatenate([_NO_ROWS, *found]), len(found)
 
 
 def _localised(
