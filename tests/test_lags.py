@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from tracks_simulated import acquisition, as_table, blurred_path, diffusion_m2_s, simulate
 
-from nta.diffusion import diffusion_m2_s as diffusion_of_sizes
 from nta.diffusion import estimate_diffusion, smallest_diameter_nm
 from nta.kernels import BOLTZMANN_J_K
 from nta.lags import (
@@ -177,7 +176,7 @@ def test_likelihood_of_a_longer_lag_is_the_mean_of_its_phases_by_dense_matrices(
     found = estimate_diffusion(remembering_tracks(72, n=120))
     k, capture = found.lag.frames, found.captures[0]
     blur = capture.acquisition.blur_coefficient + found.lag.blur_excess
-    d = diffusion_of_sizes(capture.acquisition, found.diameters_nm[::30])
+    d = capture.acquisition.diffusion_m2_s(found.diameters_nm[::30])
     ((_, flat),) = flats(Tracks(remembering_tracks(72, n=120).table, found.captures), found.min_track)
     expected = np.zeros((len(flat.particles), d.size))
     for phase in range(k):

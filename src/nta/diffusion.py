@@ -14,10 +14,9 @@ from nta.compilation import load_kernels
 from nta.kernels import (
     covariance_estimates,
     stokes_einstein_diameter_m,
-    track_log_likelihood,
 )
-from nta.lags import SafeLag, every_kth_position, find_safe_lag
-from nta.penalised import lognormal_log_likelihood
+from nta.lags import SafeLag, find_safe_lag
+from nta.likelihood import log_likelihood, with_fitted_error, with_honest_error
 from nta.settings import Acquisition, Settings, resolve
 from nta.tracking import FlatTracks, LinkedCapture, Tracks, as_tracks
 
@@ -32,14 +31,6 @@ _MAX_POINTS: Final = 400
 _HALF_CHI2_95: Final = 1.920729  # half of the 95 % quantile of chi-square with one degree of freedom
 
 _DIMMEST_SHARE: Final = 0.05
-_CANDIDATE_ERRORS_M: Final = tuple(np.geomspace(2e-9, 200e-9, 21).tolist())
-_MAX_TRIAL_TRACKS: Final = 600
-
-# Width of a scatter microscope's spot (sd, µm) when no image tells it: 0.2 µm, an objective of NA 0.4 at 405
-# to 488 nm.
-_SPOT_SD_UM: Final = 0.2
-
-_EVERY_FRAME: Final = SafeLag()
 _MISSED_SHARE: Final = 0.01
 
 
@@ -145,9 +136,12 @@ def estimate_diffusion(
             continue
         growth = 0.0
         # With a longer lag the memory of the film is fitted, and a constant error is a part of it.
-        if not np.any(flat.sigma_m > 0) and lag.frames == 1:
-            flat, growth = _with_fitted_error(capture, flat, diameters_nm)
-        logl = _log_likelihood(capture, flat, diameters_nm, growth, lag)
+        if lag.frames == 1:
+            if np.any(flat.sigma_m > 0):
+                flat = with_honest_error(capture, flat, diameters_nm)
+            else:
+                flat, growth = with_fitted_error(capture, flat, diameters_nm)
+        logl = log_likelihood(capture, flat, diameters_nm, growth, lag)
         tables.append(_table(tracks.table, number, capture, flat, diameters_nm, logl))
         likelihoods.append(logl)
     table = pd.concat(tables, ignore_index=True) if tables else Diffusion.empty_table()
@@ -173,13 +167,6 @@ def _in_one_scale(table: pd.DataFrame, positions: pd.DataFrame, n_captures: int)
     first = next((end for end in ends if end > 0), math.nan)
     scale = table["capture"].map({number: first / end if end > 0 else 1.0 for number, end in enumerate(ends)})
     return table.assign(light=table["light"] * scale.to_numpy(np.float64)), first
-
-
-def diffusion_m2_s(acquisition: Acquisition, diameters_nm: Floats) -> Floats:
-    """Return the Stokes-Einstein diffusion coefficients of diameters in this liquid, m²/s."""
-    # D d is one constant of the liquid, so the same kernel turns D into d and d into D.
-    product = stokes_einstein_diameter_m(1.0, acquisition.temperature_k, acquisition.viscosity_pa_s)
-    return product / (diameters_nm * 1e-9)
 
 
 def smallest_diameter_nm(tracks: Tracks) -> float:
@@ -239,43 +226,6 @@ def _crude_diameter_nm(capture: LinkedCapture, flat: FlatTracks) -> float:
     )
 
 
-def _log_likelihood(
-    capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats, growth_s_m2: float, lag: SafeLag = _EVERY_FRAME
-) -> Floats:
-    """Return the log-likelihood of every track at every diameter, the mean of the phases of a longer lag.
-
-    Positions k frames apart are a track with gaps of k - 1 frames, which the kernel knows: noise and blur stay those of
-    one position. A sum over the k phases would count every displacement k times; their mean holds the information of
-    one phase but leaves the choice of it out, and its intervals are wide rather than narrow (by up to 1.22 in sd).
-    """
-    acquisition = capture.acquisition
-    metres = acquisition.mpp * 1e-6
-    k = lag.frames
-    parts = [flat] if k == 1 else [every_kth_position(flat, k, phase) for phase in range(k)]
-    # k steps that each stayed within r together have the variance of one that stayed within r sqrt(k).
-    reach_m = capture.search_range_px * metres * math.sqrt(k)
-    total = sum(
-        track_log_likelihood(
-            part.offsets,
-            part.frames,
-            part.x_m,
-            part.y_m,
-            part.sigma_m,
-            part.drift_x_m,
-            part.drift_y_m,
-            diffusion_m2_s(acquisition, diameters_nm),
-            acquisition.frame_time_s,
-            acquisition.blur_coefficient + lag.blur_excess,
-            growth_s_m2,
-            capture.field_px[2] * metres,
-            capture.field_px[3] * metres,
-            reach_m,
-        )
-        for part in parts
-    )
-    return np.asarray(total / k)
-
-
 def _covariances(capture: LinkedCapture, flat: FlatTracks) -> Floats:
     return covariance_estimates(
         flat.offsets,
@@ -289,39 +239,6 @@ def _covariances(capture: LinkedCapture, flat: FlatTracks) -> Floats:
     )
 
 
-def _with_fitted_error(capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats) -> tuple[FlatTracks, float]:
-    """Return tracks without an image with one localisation error for all, and its growth with D (s/m²).
-
-    The error is that at which all tracks, sizes spread as a lognormal, are most likely. Blur spreads the
-    photons, so it grows with the particle's speed, sigma² (1 + D t_E/s_0²) (docs/method.md).
-    """
-    growth = capture.acquisition.exposure_s / (_SPOT_SD_UM * 1e-6) ** 2
-    trial = _every_kth_track(flat, _MAX_TRIAL_TRACKS)
-    coarse = diameters_nm[::3]
-
-    def score(sigma_m: float) -> float:
-        flat_error = trial._replace(sigma_m=np.full(len(trial.frames), sigma_m))
-        return lognormal_log_likelihood(_log_likelihood(capture, flat_error, coarse, growth), np.log(coarse))
-
-    best = max(_CANDIDATE_ERRORS_M, key=score)
-    return flat._replace(sigma_m=np.full(len(flat.frames), best)), growth
-
-
-def _every_kth_track(flat: FlatTracks, n_tracks: int) -> FlatTracks:
-    """Return at most ``n_tracks`` tracks, evenly chosen."""
-    chosen = np.arange(0, len(flat.particles), max(1, math.ceil(len(flat.particles) / n_tracks)))
-    lengths = np.diff(flat.offsets)[chosen]
-    rows = np.concatenate([np.arange(flat.offsets[i], flat.offsets[i + 1]) for i in chosen])
-    return flat._replace(
-        particles=flat.particles[chosen],
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        frames=flat.frames[rows],
-        x_m=flat.x_m[rows],
-        y_m=flat.y_m[rows],
-        sigma_m=flat.sigma_m[rows],
-    )
-
-
 def _table(
     positions: pd.DataFrame,
     number: int,
@@ -332,7 +249,7 @@ def _table(
 ) -> pd.DataFrame:
     acquisition = capture.acquisition
     best, low, high = _profile(np.log(diameters_nm), logl)
-    constant = diffusion_m2_s(acquisition, np.array([1.0]))[0] * 1e12  # D d in µm²/s nm
+    constant = float(acquisition.diffusion_m2_s(1.0)) * 1e12  # D d in µm²/s nm
     cve = _covariances(capture, flat)
     lengths = np.diff(flat.offsets)
     errors_nm = np.sqrt(np.add.reduceat(flat.sigma_m**2, flat.offsets[:-1]) / lengths) * 1e9

@@ -36,6 +36,7 @@ _ROUNDING: Final = 1e-12
 _MAX_STEPS: Final = 60
 _TOLERANCE: Final = 2e-5
 _EM_STEPS: Final = 30
+_START_STEPS: Final = 300  # the width of one size is found slowly, and the stiffest fits stay where they start
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ class Problem:
     def _start(self, weights: Floats) -> Floats:
         """Return the coefficients of the lognormal that expectation-maximisation found."""
         grid = self._log_diameter
-        mean, variance = _lognormal_moments(self._likelihood, grid, weights)
+        mean, variance = _lognormal_moments(self._likelihood, grid, weights, _START_STEPS)
         centres = grid[0] + (np.arange(N_SPLINES) - 1.0) * (grid[-1] - grid[0]) / (N_SPLINES - 3.0)
         # A spline through a parabola: its coefficients are the parabola less a constant.
         start: Floats = -0.5 * (centres - mean) ** 2 / variance
@@ -270,11 +271,13 @@ def lognormal_log_likelihood(log_likelihood: Floats, log_diameter: Floats) -> fl
     return float(np.sum(peak[:, 0] + np.log(np.maximum(likelihood @ (share / share.sum()), 1e-300))))
 
 
-def _lognormal_moments(likelihood: Floats, grid: Floats, weights: Floats) -> tuple[float, float]:
-    """Return mean and variance of ln d of the best lognormal, by 30 steps of expectation-maximisation."""
+def _lognormal_moments(
+    likelihood: Floats, grid: Floats, weights: Floats, n_steps: int = _EM_STEPS
+) -> tuple[float, float]:
+    """Return mean and variance of ln d of the best lognormal, by expectation-maximisation."""
     flat = likelihood / likelihood.sum(axis=1, keepdims=True)
     mean, variance = _moments(weights @ flat / weights.sum(), grid)
-    for _ in range(_EM_STEPS):
+    for _ in range(n_steps):
         share = np.exp(-0.5 * (grid - mean) ** 2 / variance)
         joint = likelihood * (share / share.sum())
         explained = np.maximum(joint.sum(axis=1), 1e-300)
