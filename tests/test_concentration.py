@@ -1,4 +1,4 @@
-"""Particles per millilitre: an example computed by hand, and the error of a count that remembers itself."""
+"""Particles per millilitre: an example computed by hand, and what its interval is made of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from tracks_simulated import acquisition
 
-from nta.concentration import _relative_variance_of_mean, particle_concentration
+from nta.concentration import Parts, particle_concentration
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution
 from nta.tracking import LinkedCapture, Tracks
@@ -103,41 +103,59 @@ def test_what_was_not_measured_is_missing(changes):
     assert math.isnan(found.depth_um)
 
 
-def telegraph_counts(random, n_frames, mean, memory_frames):
-    """A count of particles that come and go: each stays with the same probability from frame to frame."""
-    stay = math.exp(-1 / memory_frames)
-    counts = np.empty(n_frames)
-    counts[0] = random.poisson(mean)
-    for frame in range(1, n_frames):
-        counts[frame] = random.binomial(int(counts[frame - 1]), stay) + random.poisson(mean * (1 - stay))
-    return counts
+def test_hidden_spots_are_made_good():
+    whole = particle_concentration(*sample())
+    with_spots = particle_concentration(*sample(), spot_diameter_px=(9,))
+    # 16 spots in 10 frames, 1.6 x pi 10^2 = 502.65 of 100 000 px² taken: -ln(1 - 0.0050265)/0.0050265 = 1.0025217
+    assert with_spots.measured.value / whole.measured.value == pytest.approx(1.0025217, abs=1e-7)
 
 
-def test_error_of_a_count_that_remembers_itself():
-    """N = 200 counts of 1000 frames, seed 71: mean 20, memory 10 frames; predicted against observed scatter.
-
-    The count has variance 20 and correlation exp(-k/10), so that the mean of F frames has the relative
-    variance coth(1/20)/(20 F), 20 times that of independent frames, but for the ends.
-    """
-    random = np.random.default_rng(71)
-    n_series, n_frames, mean, memory = 200, 1000, 20.0, 10.0
-    series = [telegraph_counts(random, n_frames, mean, memory) for _ in range(n_series)]
-    theory = 1 / math.tanh(0.5 / memory) / mean / n_frames
-    observed = np.var([counts.mean() for counts in series], ddof=1) / mean**2
-    assert abs(observed / theory - 1) / math.sqrt(2 / n_series) < 4
-    stated = np.array([_relative_variance_of_mean(counts) for counts in series])
-    # The observed scatter of 200 means has a relative standard error of sqrt(2/200) = 10 %.
-    error = math.hypot(theory * math.sqrt(2 / n_series), stated.std() / math.sqrt(n_series))
-    assert abs(stated.mean() - observed) / error < 4
-    assert stated.mean() > 10 / (mean * n_frames)
+def test_a_calibrated_depth_is_not_relative_and_brings_its_own_uncertainty():
+    found = particle_concentration(*sample(), depth_relative_sd=0.04)
+    assert (found.volume_source, found.is_relative, found.parts.volume) == ("calibration", False, 0.04)
+    spread = math.exp(1.96 * math.hypot(found.parts.counting, 0.04))
+    assert found.measured.high / found.measured.value == pytest.approx(spread)
 
 
-def test_independent_counts_have_the_error_of_poisson():
-    """N = 100 series of 500 frames, seed 72."""
-    random = np.random.default_rng(72)
-    stated = [_relative_variance_of_mean(random.poisson(20.0, 500).astype(float)) for _ in range(100)]
-    assert np.mean(stated) == pytest.approx(1 / (20 * 500), rel=0.15)
+def test_the_uncertainty_of_the_dilution_is_in_the_stock_alone():
+    exact = particle_concentration(*sample(), dilution=100.0)
+    stated = particle_concentration(*sample(), dilution=100.0, dilution_relative_sd=0.3)
+    assert stated.measured == exact.measured
+    assert stated.stock.value == exact.stock.value
+    assert stated.stock.high > exact.stock.high
+    assert math.isnan(exact.parts.dilution)
+    parts = stated.parts
+    spread = math.exp(1.96 * math.sqrt(parts.counting**2 + parts.volume**2 + 0.3**2))
+    assert stated.stock.high / stated.stock.value == pytest.approx(spread)
 
 
-def test_a_count_that_never_changes_has_at_least_the_error_of_poisson():
-    assert _relative_variance_of_mean(np.full(100, 4.0)) == pytest.approx(1 / 400)
+def test_captures_that_agree_add_nothing_and_captures_that_differ_do():
+    four = particle_concentration(*sample(n_captures=4))
+    assert four.parts.captures == 0.0
+    assert four.captures_per_ml == pytest.approx([1.875e8] * 4)
+    assert math.isnan(particle_concentration(*sample()).parts.captures)
+    tracks, diffusion, distribution = sample(n_captures=4)
+    # Captures 2 and 3 each hold a thousand particles more: the four differ by far more than counts do.
+    extra = pd.concat(
+        [
+            pd.DataFrame(
+                {"particle": np.repeat(np.arange(10, 1010), 10), "frame": np.tile(np.arange(10), 1000)}
+            ).assign(capture=number, x=1.0, y=1.0)
+            for number in (2, 3)
+        ]
+    )
+    differing = Tracks(pd.concat([tracks.table, extra]), tracks.captures)
+    found = particle_concentration(differing, diffusion, distribution)
+    rates = np.array(found.captures_per_ml)
+    # sd/(mean sqrt(4)) of (1.5, 1.5, 1001.5, 1001.5)/0.8: 577.35/501.5/2 = 0.5756
+    assert np.std(rates, ddof=1) / rates.mean() / 2 == pytest.approx(0.57562, abs=1e-4)
+    assert found.parts.captures == pytest.approx(0.5756, rel=0.01)
+    # Student's t: with three degrees of freedom and what else is not known, wider than the normal's 1.96
+    total = math.sqrt(found.parts.counting**2 + found.parts.captures**2 + found.parts.volume**2)
+    assert math.log(found.measured.high / found.measured.value) > 2.5 * total
+
+
+def test_parts_are_written_and_read():
+    parts = Parts(counting=0.1, volume=0.25)
+    assert parts.to_dict() == {"counting": 0.1, "captures": None, "volume": 0.25, "dilution": None}
+    assert Parts.from_dict(parts.to_dict()).to_dict() == parts.to_dict()

@@ -58,6 +58,8 @@ def test_what_is_no_number_is_null(a_measurement, nothing):
         "stock": null,
         "volume_source": "nominal",
         "depth_um": None,
+        "parts": {"counting": None, "captures": None, "volume": None, "dilution": None},
+        "captures": [],
     }
     assert values["counts"]["particles_per_frame"] is None
     assert values["captures"][0]["fps"] is None

@@ -7,23 +7,27 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from captures_simulated import Simulated, simulated_capture, together
 from tracks_simulated import acquisition, as_table, simulate
 
 import nta.pipeline
 import nta.video
+from nta.agreement import CaptureResult, Reading, agreement_of
+from nta.calibration import Calibration, Check, HoldsFor, Verdict
 from nta.concentration import Concentration
 from nta.detection import Appearance, Detections
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution
 from nta.estimate import Estimate
 from nta.lags import SafeLag, find_safe_lag, short_lag_score
-from nta.quality import FLAGS, Flag, assess, flag, of_size_limit
+from nta.quality import FLAGS, Flag, assess, flag, of_agreement, of_calibration, of_size_limit
 from nta.settings import Settings, resolve
 from nta.size_statistics import SizeStatistics
 from nta.tracking import Tracks, as_tracks, link
@@ -107,6 +111,48 @@ def sizes_around(mean_nm: float) -> SizeDistribution:
     return replace(SizeDistribution.missing(), table=table)
 
 
+def flags_of_calibration(mpp: float = 0.1, days: float = 1.0, verdict: Verdict = "pass") -> list[Flag]:
+    """Return the flags of a calibration of beads of 0.1 µm per pixel, 25 frames per second and 40 ms a day ago."""
+    now = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    calibration = Calibration(
+        constant_um=12.0,
+        relative_sd=0.05,
+        parts={},
+        holds_for=HoldsFor(mpp, 25.0, 40.0, 2.0, 6.0),
+        mpp_from_beads=mpp,
+        mpp_from_beads_sd=0.001,
+        localisation_error_nm=30.0,
+        standards=(),
+        suitability=(Check("size_cv", 0.2, 0.15, 0.3, verdict),),
+        contradiction=math.nan,
+        made_utc=(now - timedelta(days=days)).isoformat(),
+        nta="0.1",
+    )
+    return of_calibration(calibration, [("a.avi", detections())], now)
+
+
+def flags_of_captures(*captures: Simulated) -> list[Flag]:
+    """Return the flags of simulated captures, every value stated and the depth calibrated."""
+    named, tracks = together(captures)
+    flats = list(tracks.flat(5))
+    found = Diffusion(
+        pd.DataFrame({"particle": np.arange(sum(len(flat.particles) for _, flat in flats))}),
+        captures=tracks.captures,
+        lag=find_safe_lag(flats),
+    )
+    return list(assess(named, tracks, found, CALIBRATED, resolve(STATED)[1], SizeDistribution.missing()))
+
+
+def flags_of_capture(**fault: Any) -> list[Flag]:
+    return flags_of_captures(simulated_capture(np.random.default_rng(8), **fault))
+
+
+def flags_of_results(d50_nm: tuple[float, ...], sd_nm: float) -> list[Flag]:
+    """Return the flags of captures whose sizes are these, each with the same error."""
+    results = [CaptureResult(f"{d50:g}.avi", 400, 200, d50_nm=Reading(d50, sd_nm)) for d50 in d50_nm]
+    return of_agreement(agreement_of(results))
+
+
 def outside_range_flags():
     diffusion = Diffusion(pd.DataFrame({name: np.zeros(200) for name in Diffusion.COLUMNS}))
     return list(nta.pipeline._outside_range(diffusion, SizeDistribution.missing(), Settings(size_range_nm=(800, None))))
@@ -131,12 +177,23 @@ CASES: dict[str, Callable[[], list[Flag]]] = {
     "wrong_exposure": lambda: flags_of(tracks=walkers(3, 0.81, stated_share=0.1)),
     "size_limit": lambda: flags_of(tracks=walkers(2, 0.81, reach_px=20.0), distribution=sizes_around(20.0)),
     "relative_concentration": lambda: flags_of(concentration=replace_source(CALIBRATED)),
+    "calibration_mismatch": lambda: flags_of_calibration(mpp=0.14),
+    "calibration_old": lambda: flags_of_calibration(days=91),
+    "calibration_unsuitable": lambda: flags_of_calibration(verdict="fail"),
     "below_detection": lambda: flags_of(n_tracks=3, per_frame=0.4),
     "few_tracks": lambda: flags_of(n_tracks=99),
     "sparse": lambda: flags_of(per_frame=14.0),
     "crowded": lambda: flags_of(per_frame=101.0),
     "saturated": lambda: flags_of(saturated_share=0.02),
     "short_lags": lambda: flags_of(tracks=walkers(1, 1.0, smoothed=True)),
+    "vibration": lambda: flags_of_capture(vibration_px=0.6),
+    "stage_jump": lambda: flags_of_capture(jump=(70, 60.0)),
+    "drift": lambda: flags_of_capture(flow_px=(23.0, 0.0)),
+    "focus": lambda: flags_of_capture(spot_sd_px=5.0),
+    "noisy": lambda: flags_of_capture(noise_sd=6.0),
+    "valid_tracks": lambda: flags_of_capture(mean_track=3.0),
+    "capture_outlier": lambda: flags_of_results((100.0, 101.0, 99.0, 100.5, 110.2), 2.5),
+    "captures_disagree": lambda: flags_of_results((100.0, 112.0, 91.0, 95.0, 106.0), 2.5),
 }
 
 

@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "batch": LazyCommand(
         "nta_cli.batch", "batch", "Measure the samples of a manifest; particles per day and their sum."
     ),
+    "calibrate": LazyCommand("nta_cli.calibrate", "calibrate", "Calibrate the depth in view from captures of beads."),
     "settings": LazyCommand("nta_cli.settings", "settings", "Write or check a settings file."),
     "simulate": LazyCommand("nta_cli.simulate", "simulate", "Make a scatter video with known truth."),
 }

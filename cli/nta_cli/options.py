@@ -148,6 +148,20 @@ SETTING_OPTIONS: Final[tuple[SettingOption, ...]] = (
         "1000.0",
     ),
     SettingOption(
+        "dilution_sd_percent",
+        "--dilution-sd-percent",
+        float,
+        "Standard uncertainty of the dilution, %; else it is taken as exact.",
+        "2.0",
+    ),
+    SettingOption(
+        "calibration",
+        "--calibration",
+        str,
+        "Calibration file of `nta calibrate`; gives the depth, in place of --depth-um.",
+        '"instrument.toml"',
+    ),
+    SettingOption(
         "frames",
         "--frames",
         parse_frames,

@@ -3,22 +3,68 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
+from nta.counting import (
+    COUNTED_TRACK,
+    coincidence_factor,
+    depth_share_behind,
+    mean_share_in_tracks,
+    memory_frames,
+    positions_per_frame,
+    relative_variance_of_mean,
+    sizes_and_weights,
+)
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution
 from nta.estimate import NORMAL_95, Estimate
 from nta.media import UM3_PER_ML
 from nta.tracking import LinkedCapture, Tracks
 
+Floats = NDArray[np.float64]
+
 NOMINAL_DEPTH_RELATIVE_SD: Final = 0.25
 """Standard uncertainty of a depth that nobody calibrated: instruments differ by up to a factor of 2."""
 
-_MAX_LAG_SHARE: Final = 0.25
+_UPPER_TAIL: Final = 0.975
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the uncertainty of a concentration is made of: relative standard uncertainties, NaN where not known.
+
+    Parameters
+    ----------
+    counting : float
+        Particles come and go: the error of the mean count of all captures.
+    captures : float
+        By how much captures differ beyond that, over the root of their number; NaN for one capture.
+    volume : float
+        The depth in view.
+    dilution : float
+        The dilution, in the stock alone; NaN where nobody stated it, and it is then taken as exact.
+    """
+
+    counting: float = math.nan
+    captures: float = math.nan
+    volume: float = math.nan
+    dilution: float = math.nan
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the parts by name, ``None`` for NaN."""
+        each = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {name: value if math.isfinite(value) else None for name, value in each.items()}
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, float | None]) -> Self:
+        """Return the parts that :meth:`to_dict` wrote."""
+        return cls(**{name: math.nan if value is None else float(value) for name, value in mapping.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +80,19 @@ class Concentration:
     volume_source : {"calibration", "nominal"}
         Where the depth of the volume comes from. ``nominal`` makes the result *relative*.
     depth_um : float
-        Depth used, µm.
+        Depth used, µm: the full width at half maximum of the sheet's light, nominal or what beads say of it.
+    parts : Parts
+        What the intervals are made of.
+    captures_per_ml : tuple of float
+        ``measured`` of each capture whose volume is known.
     """
 
     measured: Estimate
     stock: Estimate | None
     volume_source: Literal["calibration", "nominal"]
     depth_um: float
+    parts: Parts = field(default_factory=Parts)
+    captures_per_ml: tuple[float, ...] = ()
 
     @property
     def is_relative(self) -> bool:
@@ -53,33 +105,53 @@ class Concentration:
         return cls(Estimate.missing(), None, "nominal", math.nan)
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a sample's sizes say of its count: the share seen, the depth (over the nominal one), sizes and weights."""
+
+    share: float
+    depth_share: float
+    diameter_nm: Floats
+    weights: Floats
+
+
 def particle_concentration(
     tracks: Tracks,
     diffusion: Diffusion,
     distribution: SizeDistribution,
     *,
     dilution: float | None = None,
+    dilution_relative_sd: float | None = None,
     masked_px: tuple[int, ...] | None = None,
+    spot_diameter_px: tuple[int, ...] | None = None,
+    depth_relative_sd: float | None = None,
 ) -> Concentration:
     """Return the number concentration: centres per frame in tracks over the share caught and the volume.
 
-    c = N / (q W H h), N the mean number of positions per frame that lie in tracks of the length used, q their
-    share (the ``seen_share`` of the distribution), W and H the field without the detector's margin and masked
-    areas, h the nominal depth (docs/method.md). The interval holds the count's own fluctuation in time
-    and the depth's uncertainty, multiplied as relative errors of a positive number.
+    c = N' / (q W H h), N' the mean number of positions per frame that lie in tracks of two or more, with those that
+    other spots hide, q their share times the depth of each size over h (the ``seen_share`` of the distribution, for
+    tracks of two), W and H the field without the detector's margin and masked areas, h the depth of the sheet at half
+    its light (docs/method.md). The interval multiplies relative errors of a positive number: the count's fluctuation in
+    time, what captures differ by beyond it, and the depth's uncertainty.
 
     Parameters
     ----------
     tracks : Tracks
         All links; gives the captures.
     diffusion : Diffusion
-        The tracks that were used.
+        The tracks that were sized.
     distribution : SizeDistribution
-        Gives the share seen.
+        Gives the share seen, and the sizes on which the memory of the count depends.
     dilution : float, optional
         Factor by which the sample was diluted; without it ``stock`` is ``None``.
+    dilution_relative_sd : float, optional
+        Relative standard uncertainty of that factor; without it the factor is taken as exact.
     masked_px : tuple of int, optional
         Area left out of each capture's field, px².
+    spot_diameter_px : tuple of int, optional
+        The detector's spot diameter of each capture, px; without it no spot is taken to hide another.
+    depth_relative_sd : float, optional
+        Relative standard uncertainty of a depth that beads calibrated; without it the depth is nominal.
 
     Returns
     -------
@@ -89,65 +161,95 @@ def particle_concentration(
     captures = tracks.captures
     if not len(diffusion.table) or not captures or not math.isfinite(distribution.seen_share):
         return Concentration.missing()
-    masked = masked_px if masked_px is not None else (0,) * len(captures)
+    seen = _seen(captures, diffusion, distribution)
     per_ml, variances = [], []
     for number, capture in enumerate(captures):
         n_frames = capture.acquisition.n_frames or 0
-        volume_um3 = _volume_um3(capture, masked[number])
+        area_px = capture.field_px[2] * capture.field_px[3] - (masked_px[number] if masked_px is not None else 0)
+        volume_um3 = area_px * capture.acquisition.mpp**2 * capture.acquisition.depth_um
         if n_frames == 0 or not 0.0 < volume_um3 < math.inf:
             continue
-        counts = _positions_per_frame(tracks, diffusion, number, n_frames)
+        counts = positions_per_frame(tracks, number, n_frames, min(COUNTED_TRACK, diffusion.min_track))
+        hidden = 1.0
+        if spot_diameter_px is not None:
+            spots = int((tracks.table["capture"] == number).sum()) / n_frames
+            hidden = coincidence_factor(spots, area_px, spot_diameter_px[number])
         # Dropped frames have numbers but were not looked at: the mean is over those that were.
-        rate = counts.sum() / n_frames / distribution.seen_share / volume_um3 * UM3_PER_ML
+        in_tracks = counts.sum() / n_frames * hidden
+        rate = in_tracks / seen.share / volume_um3 * UM3_PER_ML
         per_ml.append(rate)
         # A capture in which nothing was sized counts as none, not as unknown.
-        variances.append(_relative_variance_of_mean(counts) * rate**2 if rate > 0 else 0.0)
+        variances.append(_relative_variance(capture, counts, in_tracks, seen) * rate**2 if rate > 0 else 0.0)
     if not per_ml or not np.mean(per_ml) > 0:
         return Concentration.missing()
-    value = float(np.mean(per_ml))
-    statistical = math.sqrt(float(np.sum(variances))) / len(per_ml) / value
-    spread = math.exp(NORMAL_95 * math.hypot(statistical, NOMINAL_DEPTH_RELATIVE_SD))
-    measured = Estimate(value, value / spread, value * spread, len(diffusion.table))
+    parts = Parts(
+        counting=math.sqrt(float(np.sum(variances))) / float(np.sum(per_ml)),
+        captures=_beyond_counting(np.array(per_ml), np.array(variances)),
+        volume=NOMINAL_DEPTH_RELATIVE_SD if depth_relative_sd is None else depth_relative_sd,
+        dilution=math.nan if dilution_relative_sd is None else dilution_relative_sd,
+    )
+    sizes = len(per_ml), len(diffusion.table)
+    measured = _estimate(float(np.mean(per_ml)), (parts.counting, parts.volume), parts.captures, *sizes)
+    stock = None if dilution is None else measured.scaled(dilution)
+    if stock is not None and dilution_relative_sd is not None:
+        stock = _estimate(stock.value, (parts.counting, parts.volume, parts.dilution), parts.captures, *sizes)
     return Concentration(
         measured=measured,
-        stock=None if dilution is None else measured.scaled(dilution),
-        volume_source="nominal",
+        stock=stock,
+        volume_source="nominal" if depth_relative_sd is None else "calibration",
         depth_um=captures[0].acquisition.depth_um,
+        parts=parts,
+        captures_per_ml=tuple(float(rate) for rate in per_ml),
     )
 
 
-def _positions_per_frame(tracks: Tracks, diffusion: Diffusion, capture: int, n_frames: int) -> NDArray[np.float64]:
-    """Return how many positions of used tracks each frame number holds, from the capture's first spot on."""
-    used = diffusion.table.loc[diffusion.table["capture"] == capture, "particle"]
-    table = tracks.table[tracks.table["capture"] == capture]
-    frames = table.loc[table["particle"].isin(used), "frame"].to_numpy(np.int64)
-    if frames.size == 0:
-        return np.zeros(n_frames)
-    return np.bincount(frames - table["frame"].min(), minlength=n_frames).astype(np.float64)
+def _seen(known: tuple[LinkedCapture, ...], diffusion: Diffusion, distribution: SizeDistribution) -> _Seen:
+    """Return the share of the positions that counted tracks catch, from the one that sized tracks catch."""
+    table = distribution.table
+    sizes, weights = sizes_and_weights(
+        diffusion, table["diameter_nm"].to_numpy(np.float64), table["density_per_nm"].to_numpy(np.float64)
+    )
+    if not sizes.size:
+        return _Seen(distribution.seen_share, math.nan, sizes, weights)
+    depth = depth_share_behind(distribution.seen_share, known, sizes, weights, diffusion.min_track)
+    counted = min(COUNTED_TRACK, diffusion.min_track)
+    ratio = mean_share_in_tracks(known, sizes, weights, depth, counted) / mean_share_in_tracks(
+        known, sizes, weights, depth, diffusion.min_track
+    )
+    return _Seen(distribution.seen_share * ratio, depth, sizes, weights)
 
 
-def _volume_um3(capture: LinkedCapture, masked_px: int) -> float:
-    """Return the volume in which particles are counted, µm³; infinite where the field is not known."""
-    _, _, width_px, height_px = capture.field_px
-    return (width_px * height_px - masked_px) * capture.acquisition.mpp**2 * capture.acquisition.depth_um
+def _relative_variance(capture: LinkedCapture, counts: Floats, in_tracks: float, seen: _Seen) -> float:
+    """Return Var(mean)/mean² of a capture's count: tau_c/(N F), or from the count itself where sizes are not known."""
+    if not seen.diameter_nm.size:
+        return relative_variance_of_mean(counts)
+    n_frames = capture.acquisition.n_frames or 0
+    depth_um = capture.acquisition.depth_um * seen.depth_share
+    memory = memory_frames(capture, n_frames, depth_um, seen.diameter_nm, seen.weights)
+    return memory / (n_frames * in_tracks / (seen.share / seen.depth_share))
 
 
-def _relative_variance_of_mean(counts: NDArray[np.float64]) -> float:
-    """Return Var(mean)/mean² of a count that remembers itself: Var = N tau_c/F.
+def _beyond_counting(per_ml: Floats, variances: Floats) -> float:
+    """Return by how much captures differ beyond what counting explains, over the root of their number, relative."""
+    n = per_ml.size
+    if n < 2:
+        return math.nan
+    excess = float(np.var(per_ml, ddof=1)) - float(np.mean(variances))
+    return math.sqrt(max(excess, 0.0) / n) / float(per_ml.mean())
 
-    Successive frames show the same particles: counting them as independent is wrong by a factor of 20. tau_c
-    is the sum of the autocorrelation up to its first negative value or a quarter of the video.
+
+def _estimate(
+    value: float, known_sds: tuple[float, ...], captures_sd: float, n_captures: int, n_tracks: int
+) -> Estimate:
+    """Return a positive number with the 95 % interval of its relative errors.
+
+    What captures differ by is known from n - 1 differences only: Student's t with the effective degrees of freedom of
+    Welch and Satterthwaite (GUM, G.4.1).
     """
-    mean = float(counts.mean())
-    deviation = counts - mean
-    variance = float(np.mean(deviation**2))
-    if variance == 0.0:
-        return 1.0 / (mean * counts.size)
-    total = 1.0
-    for lag in range(1, int(counts.size * _MAX_LAG_SHARE)):
-        correlation = float(np.mean(deviation[lag:] * deviation[:-lag])) / variance
-        if correlation <= 0.0:
-            break
-        total += 2.0 * correlation
-    # A count of independent particles is a Poisson number at each moment: its variance is its mean.
-    return max(variance, mean) * total / counts.size / mean**2
+    known = sum(sd**2 for sd in known_sds if math.isfinite(sd))
+    between = captures_sd**2 if math.isfinite(captures_sd) else 0.0
+    total = known + between
+    freedom = (n_captures - 1) * (total / between) ** 2 if between > 0.0 else math.inf
+    width = NORMAL_95 if math.isinf(freedom) else float(stdtrit(freedom, _UPPER_TAIL))
+    spread = math.exp(width * math.sqrt(total))
+    return Estimate(value, value / spread, value * spread, n_tracks)

@@ -135,6 +135,8 @@ class Measurement:
                 "stock": None if self.concentration.stock is None else self.concentration.stock.to_dict(),
                 "volume_source": self.concentration.volume_source,
                 "depth_um": _finite(self.concentration.depth_um),
+                "parts": self.concentration.parts.to_dict(),
+                "captures": list(self.concentration.captures_per_ml),
             },
             "counts": {name: _finite(getattr(self.counts, name)) for name in Counts.__slots__},
             "dilution": _finite(self.values["dilution"].value) if "dilution" in self.values else None,

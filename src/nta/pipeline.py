@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 import nta
+from nta.calibration import Calibration, with_calibration
 from nta.compilation import is_compiled, load_kernels
 from nta.concentration import Concentration, particle_concentration
 from nta.detection import Detections, detect
@@ -24,7 +25,7 @@ from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_dis
 from nta.errors import NTAError, UsageError
 from nta.measurement import Capture, Counts, Measurement, Provenance, Status
 from nta.progress import Progress, silent
-from nta.quality import Flag, assess, flag
+from nta.quality import Flag, assess, flag, of_calibration
 from nta.settings import Settings, Sourced
 from nta.tracking import Tracks, link, values_of_linking
 from nta.uncertainty import systematic_relative_sd
@@ -43,6 +44,7 @@ _ON_RECORD: Final = (
     "engine",
     "allow_partial",
     "seed",
+    "dilution_sd_percent",
 )
 """Settings that change the result and that no step reports: kept where somebody stated them."""
 
@@ -111,6 +113,7 @@ def analyze(
         "dilution": dilution,
     }
     settings = (Settings() if settings is None else settings).updated("command_line", given)
+    settings, calibration = with_calibration(settings)
     measured: list[_Measured] = []
     captures: list[Capture] = []
     refusals: list[NTAError] = []
@@ -129,7 +132,7 @@ def analyze(
     provenance = _provenance(settings, started)
     if not measured:
         return _refused(name, captures, refusals[0], settings, provenance)
-    return _sized(name, captures, measured, refusals, settings, provenance, report)
+    return _sized(name, captures, measured, refusals, settings, calibration, provenance, report)
 
 
 def _announce_kernels(progress: Progress) -> None:
@@ -171,6 +174,7 @@ def _sized(
     measured: list[_Measured],
     refusals: list[NTAError],
     settings: Settings,
+    calibration: Calibration | None,
     provenance: Provenance,
     progress: Progress,
 ) -> Measurement:
@@ -191,21 +195,21 @@ def _sized(
         diffusion,
         distribution,
         dilution=float(dilution) if isinstance(dilution, int | float) else None,
+        dilution_relative_sd=None if settings.dilution_sd_percent is None else settings.dilution_sd_percent / 100.0,
         masked_px=tuple(one.detections.masked_px for one in measured),
+        spot_diameter_px=tuple(one.detections.diameter_px for one in measured),
+        depth_relative_sd=None if calibration is None else calibration.relative_sd,
     )
+    if calibration is not None:
+        values |= calibration.values(settings)
     values |= _found_by_the_way(tracks, diffusion)
+    named = [(one.video.path.name, one.detections) for one in measured]
     flags = (
         *(flag("capture_rejected", str(error)) for error in refusals),
         *_faults(measured),
         *_outside_range(diffusion, distribution, settings),
-        *assess(
-            [(one.video.path.name, one.detections) for one in measured],
-            tracks,
-            diffusion,
-            concentration,
-            values,
-            distribution,
-        ),
+        *of_calibration(calibration, named, datetime.fromisoformat(provenance.started_utc)),
+        *assess(named, tracks, diffusion, concentration, values, distribution),
     )
     status, code, message = _verdict(flags, distribution)
     return Measurement(
@@ -239,7 +243,14 @@ def _together(tracks: list[Tracks]) -> Tracks:
 
 def _values_of(measured: list[_Measured], settings: Settings) -> dict[str, Sourced]:
     """Return every value used; where captures differ in one, the list of their values."""
-    each = [{**one.detections.values, **values_of_linking(one.tracks, settings)} for one in measured]
+    each = [
+        {
+            **one.detections.values,
+            "spot_sd_px": Sourced(round(one.detections.appearance.spot_sd_px, 3), "video"),
+            **values_of_linking(one.tracks, settings),
+        }
+        for one in measured
+    ]
     values = {}
     for name, first in each[0].items():
         all_of_it = [found[name].value for found in each]

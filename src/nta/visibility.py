@@ -24,6 +24,13 @@ Floats = NDArray[np.float64]
 MAX_EXPONENT: Final = 6.0
 """Rayleigh: scattered light grows with the sixth power of the diameter, and with no higher one."""
 
+FULL_WIDTH_PER_CONSTANT: Final = math.sqrt(math.log(2.0))
+"""The sheet's full width at half maximum over the constant A of h = A sqrt(ln(m0/threshold)).
+
+A is the one number that beads calibrate: it holds for all particles, bright or dim, that one optical setting sees.
+Where nobody has calibrated it, the instrument's nominal width stands for the width.
+"""
+
 _SMEARS: Final = (0.15, 0.3, 0.6, 1.0)
 _STRAY_SHARE: Final = 0.1
 _MIN_LOG_RATIO: Final = 0.1
@@ -71,7 +78,7 @@ class LightLaw:
 
         exp(-4 ln 2 z²/w²) = threshold/m0 at both ends of the depth 2 z = w sqrt(ln(m0/threshold)/ln 2).
         """
-        return np.sqrt(self.log_ratio(np.log(diameter_nm)) / math.log(2.0))
+        return np.sqrt(self.log_ratio(np.log(diameter_nm))) / FULL_WIDTH_PER_CONSTANT
 
     def log_likelihood(self, log_light: Floats, log_diameter: Floats) -> Floats:
         """Return the log density of the light of each track at each size, (n_tracks, n_sizes).

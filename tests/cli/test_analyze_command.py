@@ -106,6 +106,8 @@ OPTION_VALUES = {
     "instrument": (["--instrument", "ns300"], "ns300"),
     "depth_um": (["--depth-um", "12"], 12.0),
     "dilution": (["--dilution", "200"], 200.0),
+    "dilution_sd_percent": (["--dilution-sd-percent", "2"], 2.0),
+    "calibration": (["--calibration", "beads.toml"], "beads.toml"),
     "frames": (["--frames", ":500"], (0, 500)),
     "roi": (["--roi", "0,1,20,10"], (0, 1, 20, 10)),
     "exclude": (["--exclude", "0,0,5,5", "--exclude", "9,9,5,5"], ((0, 0, 5, 5), (9, 9, 5, 5))),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nta.concentration import Concentration
+from nta.concentration import Concentration, Parts
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution
 from nta.estimate import Estimate
@@ -67,7 +67,9 @@ def _distribution(parts: list[tuple[float, float, float]], n_tracks: int) -> Siz
         d50=_estimate(float(d50), 0.02, n_tracks - 3),
         d90=_estimate(float(d90), 0.04),
         span=_estimate(float((d90 - d10) / d50), 0.07),
-        peaks=tuple(Peak(_estimate(float(d[i]), 0.03), s, 0.9 * s, min(1.1 * s, 1.0)) for i, s in zip(top, share, strict=False)),
+        peaks=tuple(
+            Peak(_estimate(float(d[i]), 0.03), s, 0.9 * s, min(1.1 * s, 1.0)) for i, s in zip(top, share, strict=False)
+        ),
     )
     return SizeDistribution(table, size, n_tracks)
 
@@ -115,7 +117,9 @@ def _ok() -> Measurement:
                     (11.24, -0.31)),
         ),
         size=distribution.size,
-        concentration=Concentration(measured, measured.scaled(1000.0), "nominal", 10.0),
+        concentration=Concentration(
+            measured, measured.scaled(1000.0), "nominal", 10.0, Parts(counting=0.04, volume=0.25), (1.6e8,)
+        ),
         distribution=distribution,
         tracks=Tracks(tracks, (linked,), {"cut": 44}),
         diffusion=Diffusion(diffusion, np.geomspace(20.0, 700.0, 4), likelihood, (linked,), 7),

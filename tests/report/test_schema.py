@@ -18,7 +18,7 @@ DESIGN_KEYS = {
         "message", "dilution", "values", "flags", "provenance",
     },
     "size_nm": {"mode", "mean", "sd", "d10", "d50", "d90", "span", "peaks"},
-    "concentration_per_ml": {"measured", "stock", "volume_source", "depth_um"},
+    "concentration_per_ml": {"measured", "stock", "volume_source", "depth_um", "parts", "captures"},
     "counts": {"detections", "particles_per_frame", "tracks", "tracks_used"},
     "provenance": {"nta", "settings_sha256", "libraries", "started_utc", "host"},
 }  # fmt: skip

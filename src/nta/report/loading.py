@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nta.concentration import Concentration
+from nta.concentration import Concentration, Parts
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution, WindowShare
 from nta.errors import RejectedError, UsageError
@@ -140,7 +140,14 @@ def _volume(row: dict[str, Any], n: int, reason: str | None) -> VolumeSizes:
 def _concentration(row: dict[str, Any], observations: dict[str, Any]) -> Concentration:
     stock = None if row["stock"] is None else _estimate(row["stock"], observations["stock"])
     measured = _estimate(row["measured"], observations["measured"])
-    return Concentration(measured, stock, row["volume_source"], _float(row["depth_um"]))
+    return Concentration(
+        measured,
+        stock,
+        row["volume_source"],
+        _float(row["depth_um"]),
+        Parts.from_dict(row.get("parts", {})),
+        tuple(row.get("captures", ())),
+    )
 
 
 def _capture(row: dict[str, Any]) -> Capture:

@@ -54,6 +54,10 @@ class Settings(BaseModel):
     """Depth of the volume in view, µm."""
     dilution: Annotated[float, AfterValidator(checks.check_dilution)] | None = None
     """Factor by which the sample was diluted before the measurement; 1 = undiluted."""
+    dilution_sd_percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Standard uncertainty of the dilution, %; taken as exact when not given."""
+    calibration: str | None = None
+    """Path of a calibration file; its depth takes the place of the nominal one."""
 
     # What to look at
     frames: Annotated[tuple[int, int | None], AfterValidator(checks.check_frames)] | None = None
