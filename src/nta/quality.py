@@ -32,6 +32,7 @@ FLAGS: Final[dict[str, tuple[Level, str]]] = {
     "fps_conflict": ("warn", "two parts of the file state different frame rates"),
     "frame_count": ("warn", "the file holds another number of frames than it states"),
     "dropped_frames": ("warn", "time stamps show that frames are missing"),
+    "duplicated_frames": ("warn", "frames repeat the one before, bit for bit, as no camera's do"),
     "lossy_source": ("warn", "the codec threw detail away, which moves centroids"),
     "partial": ("warn", "only a part of a damaged file was read"),
     "pixel_size": ("warn", "the file states a pixel size that cannot be right"),

@@ -25,7 +25,7 @@ from nta.localisation import (
 )
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced, resolve
-from nta.video import Video
+from nta.video import Fault, RepeatFilter, Video, is_noisy
 
 __all__ = ["Appearance", "Detections", "detect"]
 
@@ -61,6 +61,8 @@ class Detections:
         Every value used so far, with its origin.
     ledger : dict
         Spots left out, by reason.
+    faults : tuple of Fault
+        What is wrong with the video and shows only when all of it is read.
     """
 
     table: pd.DataFrame
@@ -73,6 +75,7 @@ class Detections:
     min_mass: float
     values: dict[str, Sourced] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
 
     @property
     def particles_per_frame(self) -> float:
@@ -112,7 +115,7 @@ def detect(
     Raises
     ------
     RejectedError
-        If the video has too few frames, or cannot be read to its end.
+        If the video has too few frames, cannot be read to its end, or repeats more than 2 % of its frames.
     SettingsError
         If a setting does not fit this video.
     """
@@ -159,9 +162,11 @@ def detect(
         values[name] = Sourced(value, settings.origin(name) if stated else "video")
     find = spot_finder(engine, (height, width), samples.dtype, diameter_px, invert=appearance.inverted, gain=gain)
     values["engine"] = Sourced(engine, settings.origin("engine"))
+    repeats = RepeatFilter(is_noisy(samples))
     del samples
     radius_px = max(DISC_RADIUS_UM / acquisition.mpp, diameter_px / 2.0)
-    rows, n_frames = _search(video, window, (start, stop), appearance, find, min_mass, radius_px, progress)
+    rows, n_frames = _search(video, window, (start, stop), repeats, appearance, find, min_mass, radius_px, progress)
+    faults = repeats.faults(video)
     table, ledger = _table(rows, (left, top), settings)
     return Detections(
         table=table,
@@ -174,6 +179,7 @@ def detect(
         min_mass=min_mass,
         values=values,
         ledger=ledger,
+        faults=faults,
     )
 
 
@@ -207,6 +213,7 @@ def _search(
     video: Video,
     window: tuple[slice, slice],
     frames: tuple[int, int | None],
+    repeats: RepeatFilter,
     appearance: Appearance,
     find: Finder,
     min_mass: float,
@@ -219,13 +226,13 @@ def _search(
     total = (held if stop is None else min(stop, held)) - start
     found: list[NDArray[np.float64]] = []
     n_frames = 0
-    for number, raw in video.numbered_frames(start, stop):
+    for number, raw in repeats.passed(video.numbered_frames(start, stop, hashed=True)):
         frame = np.ascontiguousarray(raw[window])
         features = find(frame, min_mass)
         n_frames += 1
         if len(features):
             found.append(_localised(features, frame, appearance, radius_px, number))
-        progress("detect", n_frames, total)
+        progress("detect", repeats.n_frames, total)
     rows = np.concatenate(found) if found else np.empty((0, len(_COLUMNS) + 1))
     return rows, n_frames
 
