@@ -13,13 +13,14 @@ import pytest
 
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
-from nta.distribution import Peak, SizeDistribution, SizeStatistics
+from nta.distribution import SizeDistribution
 from nta.errors import RejectedError, UsageError
 from nta.estimate import Estimate
 from nta.measurement import Capture, Counts, Measurement, Provenance
 from nta.progress import Progress, silent
 from nta.quality import Flag
 from nta.settings import Settings, resolve
+from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
 
 
@@ -61,7 +62,7 @@ def make_measurement(sample: str = "sample", settings: Settings | None = None, p
     settings = settings or Settings()
     size = SizeStatistics(
         *(_estimate(value) for value in (107.0, 120.0, 33.0, 84.0, 115.0, 163.0, 0.69)),
-        peaks=(Peak(_estimate(107.0), 1.0),),
+        peaks=(Peak(_estimate(107.0), 1.0, 0.9, 1.0),),
     )
     measured = _estimate(1e8, 0.2)
     dilution = settings.dilution

@@ -130,18 +130,28 @@ def displacement_moments(offsets, frames, x, y, drift_x, drift_y, max_lag):
     return result
 
 
-def step_products(offsets, frames, x, y, drift_x, drift_y, distance):
-    """Sum of u_n.u_{n+k} in units of the track's own mean |u|², and their number; gapless tracks only."""
+def step_products(offsets, frames, x, y, drift_x, drift_y, distance, lag):
+    """Sum of u_n.u_{n+k lag} in units of the track's own mean |u|², their number, that mean; gapless tracks only."""
     rows_out = []
     for rows in tracks_of(offsets):
         f = frames[rows]
-        u = np.column_stack([displacements(x[rows], f, drift_x), displacements(y[rows], f, drift_y)])
-        if len(u) <= distance or np.any(np.diff(f) != 1):
-            rows_out.append([np.nan, 0.0])
+        place = np.column_stack([x[rows] - drift_x[f], y[rows] - drift_y[f]])
+        if len(f) <= lag * (distance + 1) or np.any(np.diff(f) != 1):
+            rows_out.append([np.nan, 0.0, np.nan])
             continue
-        products = np.sum(u[:-distance] * u[distance:], axis=1)
-        rows_out.append([products.sum() / np.mean(np.sum(u**2, axis=1)), len(products)])
-    return np.array(rows_out, dtype=float).reshape(-1, 2)
+        u = place[lag:] - place[:-lag]
+        products = [u[n] @ u[n + distance * lag] for n in range(len(u) - distance * lag)]
+        square = np.mean(np.sum(u**2, axis=1))
+        rows_out.append([np.sum(products) / square, len(products), square])
+    return np.array(rows_out, dtype=float).reshape(-1, 3)
+
+
+def every_kth_position(offsets, frames, lag, phase):
+    """The rows whose frame number is ``phase``, ``phase`` + ``lag``, ... after the first of the track, by track."""
+    return [
+        [row for row in range(rows.start, rows.stop) if (frames[row] - frames[rows.start]) % lag == phase]
+        for rows in tracks_of(offsets)
+    ]
 
 
 def soft_disc_centroids(signal, y, x, radius, n_recentres, max_shift):

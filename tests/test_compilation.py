@@ -99,7 +99,7 @@ def test_every_file_that_holds_kernels_is_known():
     for path in package.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             decorators = getattr(node, "decorator_list", [])
-            if any(ast.unparse(one).startswith(("kernel(", "numba.", "njit")) for one in decorators):
+            if any(ast.unparse(one).startswith(("kernel(", "inner_kernel", "numba.", "njit")) for one in decorators):
                 found.add(path.relative_to(package).as_posix())
     assert found
     assert found <= set(compilation.KERNEL_SOURCES)

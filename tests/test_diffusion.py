@@ -10,7 +10,6 @@ import pytest
 from tracks_simulated import acquisition, as_table, diffusion_m2_s, simulate
 
 from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion, estimate_diffusion
-from nta.diffusion import diffusion_m2_s as diffusion_of_sizes
 from nta.errors import SettingsError
 from nta.settings import Settings
 from nta.tracking import LinkedCapture, Tracks
@@ -47,9 +46,9 @@ def test_diameter_and_diffusion_coefficient_are_one_stokes_einstein_apart():
 
 def test_sizes_become_diffusion_coefficients_in_the_liquid_of_the_capture():
     sizes = np.array([50.0, 100.0])
-    water = diffusion_of_sizes(acquisition(), sizes)
+    water = acquisition().diffusion_m2_s(sizes)
     np.testing.assert_allclose(water, diffusion_m2_s(sizes), rtol=1e-12)
-    np.testing.assert_allclose(diffusion_of_sizes(acquisition(viscosity_mpas=1.78), sizes), water / 2, rtol=1e-12)
+    np.testing.assert_allclose(acquisition(viscosity_mpas=1.78).diffusion_m2_s(sizes), water / 2, rtol=1e-12)
 
 
 @pytest.mark.parametrize("missed", [0.0, 0.2])

@@ -8,21 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from tracks_simulated import acquisition, made_diffusion
 
-from nta.distribution import (
-    MIN_TRACKS,
-    SizeDistribution,
-    SizeStatistics,
-    _time_blocks,
-    point_statistics,
-    size_distribution,
-    step_sd_um,
-    systematic_relative_sd,
-)
+from nta.distribution import MIN_TRACKS, SizeDistribution, size_distribution
 from nta.sampling import share_in_tracks
 from nta.settings import Settings, Sourced
+from nta.size_statistics import SizeStatistics, point_statistics
 from nta.tracking import LinkedCapture
+from nta.uncertainty import systematic_relative_sd
 
 MEDIAN_NM, LOG_SD = 110.0, 0.27
 N_DRAWS = 40
@@ -174,7 +168,7 @@ def test_what_leaves_the_sheet_is_put_back():
     )
     assert share_1 == pytest.approx(1, abs=1e-6)
     diameter = corrected["diameter_nm"].to_numpy()
-    q = share_in_tracks(step_sd_um(thin.acquisition, diameter), thin.volume_um, 8)
+    q = share_in_tracks(thin.acquisition.step_sd_um(diameter), thin.volume_um, 8)
     ratio = corrected["density_per_nm"].to_numpy() / all_seen["density_per_nm"].to_numpy()
     np.testing.assert_allclose(ratio * q, share_4, rtol=1e-6)
     assert 0.05 < share_4 < 1
@@ -207,12 +201,6 @@ def test_bright_particles_are_not_counted_more_often_than_they_are():
     assert abs(corrected.value - 100) < 4 * error
     assert error < 3
     assert as_seen.value > 108
-
-
-def test_step_is_that_of_stokes_and_einstein():
-    # 100 nm: 4.90746 µm²/s, sqrt(2 x 4.90746 x 0.04) = 0.626575 µm; four times the size halves it.
-    found = step_sd_um(acquisition(), np.array([100.0, 400.0]))
-    assert found == pytest.approx([0.626575, 0.313287], rel=1e-4)
 
 
 # --- Limits ------------------------------------------------------------------------------------------------
@@ -340,14 +328,6 @@ def test_assumed_values_are_less_sure_than_stated_ones():
     assert sd("command_line") < systematic_relative_sd(one_assumed) < sd("assumed")
 
 
-def test_a_video_without_blocks_still_has_a_sampling_error():
-    # All tracks in the same two seconds: one block would draw the same sample every time.
-    random = np.random.default_rng(8)
-    diffusion = made_diffusion(random, random.normal(100.0, 20.0, 40), 12)
-    diffusion = replace(diffusion, table=diffusion.table.assign(first_frame=0, n_positions=12))
-    assert len(np.unique(_time_blocks(diffusion))) == len(diffusion.table)
-
-
 def test_a_size_range_counts_what_lies_in_it_and_invents_nothing():
     random = np.random.default_rng(12)
     diffusion = made_diffusion(random, np.repeat([80.0, 200.0], 150), 60)
@@ -362,9 +342,17 @@ def test_a_size_range_counts_what_lies_in_it_and_invents_nothing():
     assert nothing.size.d50.is_missing
 
 
-def test_frame_numbers_that_begin_later_change_nothing():
-    random = np.random.default_rng(13)
-    diffusion = made_diffusion(random, random.normal(100.0, 15.0, 200), 20)
-    diffusion = replace(diffusion, table=diffusion.table.assign(first_frame=random.integers(0, 480, 200)))
-    later = replace(diffusion, table=diffusion.table.assign(first_frame=diffusion.table["first_frame"] + 1000))
-    np.testing.assert_array_equal(_time_blocks(diffusion), _time_blocks(later))
+def test_the_share_in_a_window_is_that_of_the_table_with_an_interval(of_lognormal):
+    inside = of_lognormal.fraction_between(80.0, 150.0)
+    table = of_lognormal.table
+    below, above = np.interp((80.0, 150.0), table["diameter_nm"], table["cumulative"])
+    assert inside.value == pytest.approx(above - below, abs=1e-12)
+    expected = np.diff(stats.norm.cdf(np.log([80.0, 150.0]), math.log(MEDIAN_NM), LOG_SD))[0]
+    assert inside.low < expected < inside.high
+    assert SizeDistribution.missing().fraction_between(80.0, 150.0).is_missing
+
+
+def test_counting_tracks_and_counting_positions_agree_where_both_are_right():
+    """In tracks that all have the same length both ways differ by the visibility of the sizes alone, which is small."""
+    distribution = distribution_of(lognormal(400), n_draws=0)
+    assert distribution.d50_by_tracks_nm == pytest.approx(distribution.size.d50.value, rel=0.15)

@@ -1,4 +1,4 @@
-"""The soft disc: against its twin, against exact positions, against its own stated error."""
+"""Disc and fitted spots: against twins, against exact positions, against their own stated errors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ import naive
 import numpy as np
 import pytest
 
-from nta import localisation
-from nta.localisation import localisation_error_px, soft_disc_centroids
+from nta import localisation, spot_fit
+from nta.localisation import (
+    crowding,
+    fit_error_px,
+    localisation_error_px,
+    localise,
+    merged_chance,
+    soft_disc_centroids,
+)
+from nta.spot_fit import add_spot, fit_spots, judge, moments, normal_equations
 
 HEIGHT, WIDTH = 37, 61
 
@@ -113,3 +121,178 @@ def test_error_to_reckon_with_equals_its_twin():
     np.testing.assert_allclose(found, naive.localisation_error_px(noise, apart, *constants), rtol=1e-12)
     assert found[0] > 0
     assert np.all(found >= noise)
+
+
+SPOT = np.array([70.0, 17.3, 29.6, 5.0, 3.5, 1.1])
+"""Peak, y, x, variance in y, in x, covariance: neither round nor along an axis."""
+
+
+def light_of(spot, shape=(HEIGHT, WIDTH)):
+    rows, columns = np.indices(shape)
+    inverse = np.linalg.inv([[spot[3], spot[5]], [spot[5], spot[4]]])
+    apart = np.stack([rows - spot[1], columns - spot[2]], axis=-1)
+    return spot[0] * np.exp(-0.5 * np.einsum("...i,ij,...j", apart, inverse, apart))
+
+
+def window_of(spot, reach, shape=(HEIGHT, WIDTH)):
+    rows, columns = np.indices(shape)
+    return (abs(rows - spot[1]) <= reach * math.sqrt(spot[3])) & (abs(columns - spot[2]) <= reach * math.sqrt(spot[4]))
+
+
+def noisy(seed, clean, noise=2.0):
+    return (clean + np.random.default_rng(seed).normal(0, noise, clean.shape)).astype(np.float32)
+
+
+def unsaturated(signal):
+    return np.zeros(signal.shape, dtype=bool)
+
+
+def fitted(signal, y, x, saturated=None, noise=2.0, sd=2.0):
+    order = np.arange(len(y))
+    mask = unsaturated(signal) if saturated is None else saturated
+    return fit_spots(signal, mask, np.asarray(y, float), np.asarray(x, float), order, noise**2, sd, 4.0)
+
+
+def slopes(spot):
+    """The derivative of the light by each parameter, by differences."""
+    change = 1e-5
+    steps = change * np.eye(6)
+    return np.array([(light_of(spot + step) - light_of(spot - step)) / (2 * change) for step in steps])
+
+
+def test_spot_is_added_like_its_twin():
+    image = np.full((HEIGHT, WIDTH), 3.0)
+    add_spot(image, SPOT, -1.0, 50.0)
+    expected = 3.0 - light_of(SPOT) * window_of(SPOT, 4.0)
+    np.testing.assert_allclose(image, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_normal_equations_equal_their_twin():
+    """Against J'WJ and J'Wr of numerical slopes; a neighbour, saturated pixels, noise of seed 21."""
+    others = light_of(np.array([40.0, 22.0, 34.0, 4.0, 4.0, 0.0]))
+    signal = noisy(21, 1.1 * light_of(SPOT) + others)
+    saturated = np.random.default_rng(22).random(signal.shape) < 0.1
+    matrix, vector, squares, residuals = np.empty((6, 6)), np.empty(6), np.empty((5, 5)), np.empty((3, 3))
+    moments(signal, saturated, others, SPOT, 4.0, 2.5, 50.0, squares, residuals)
+    normal_equations(SPOT, squares, residuals, 4.5, 0.7, matrix, vector)
+    light = light_of(SPOT)
+    weight = window_of(SPOT, 2.5) * ~saturated / (4.0 + spot_fit.CENTROID_SHARE * SPOT[0] * light)
+    jacobian = slopes(SPOT)
+    prior = np.diag([0, 0, 0, 1, 1, 2]) / (0.7 * 4.5) ** 2
+    expected = np.einsum("ihw,hw,jhw->ij", jacobian, weight, jacobian) + prior
+    right = np.einsum("ihw,hw->i", jacobian, weight * (signal - others - light))
+    right += prior @ (np.array([0, 0, 0, 4.5, 4.5, 0]) - SPOT)
+    np.testing.assert_allclose(matrix, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(vector, right, rtol=1e-5, atol=1e-6)
+
+
+def test_judgement_equals_its_twin():
+    signal = noisy(23, 1.1 * light_of(SPOT))
+    nothing, verdict = np.zeros(signal.shape), np.empty(2)
+    judge(signal, unsaturated(signal), nothing, SPOT, 4.0, 50.0, verdict)
+    inside, light, jacobian = window_of(SPOT, 3.0), light_of(SPOT), slopes(SPOT)[1:3]
+    weight = inside / (4.0 + spot_fit.CENTROID_SHARE * SPOT[0] * light)
+    inverse = np.linalg.inv(np.einsum("ihw,hw,jhw->ij", jacobian, weight, jacobian))
+    scatter = np.einsum("ihw,hw,jhw->ij", jacobian, 4.0 * weight**2, jacobian)
+    unexplained = np.sum(((signal - light) ** 2 - 4.0)[inside])
+    assert verdict[0] == pytest.approx(0.5 * np.trace(inverse @ scatter @ inverse), rel=1e-5)
+    assert verdict[1] == pytest.approx(unexplained / np.sum(light[inside] ** 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("peak", [15.0, 60.0])
+def test_noise_scatters_the_fit_by_the_error_that_it_states(peak):
+    """N = 400 spots of 7.5 and 30 noise sd, seed 24, both axes; a dim one's free width costs up to 15 % in variance."""
+    clean = frame_of([(18.2, 30.7, peak)])
+    random = np.random.default_rng(24)
+    fits = np.array([fitted(noisy(random, clean), [18.5], [30.3])[0] for _ in range(400)])
+    squared = (fits[:, 1:3] - [18.2, 30.7]) ** 2
+    ratio = squared.mean() / fits[:, 8].mean()
+    standard_error = math.sqrt(1 / 400)
+    assert 1 - 4 * standard_error < ratio < 1.15 + 4 * standard_error
+
+
+def test_fit_of_a_wide_slanted_spot_finds_it_exactly():
+    found = fitted(light_of(SPOT).astype(np.float32), [17.9], [29.1])[0]
+    np.testing.assert_allclose(found[1:3], SPOT[1:3], atol=0.01)
+
+
+def test_neighbours_are_fitted_together():
+    """Two spots 3.5 sd apart: a disc is drawn to the neighbour by more than a pixel, the fit by less than 0.05."""
+    signal = frame_of([(18.0, 27.0, 100.0), (18.0, 34.0, 60.0)])
+    found = fitted(signal, [18.2, 17.8], [27.3, 33.6])
+    np.testing.assert_allclose(found[:, 1:3], [[18.0, 27.0], [18.0, 34.0]], atol=0.05)
+    assert disc(signal, [18.2], [27.3])[0, 1] > 28
+
+
+def test_saturated_pixels_do_not_count():
+    signal = frame_of([(18.0, 30.0, 100.0)])
+    saturated = signal > 60
+    signal[saturated] = np.random.default_rng(25).uniform(60, 300, saturated.sum())
+    found = fitted(signal, [18.3], [30.2], saturated)[0]
+    np.testing.assert_allclose(found[1:3], [18.0, 30.0], atol=0.02)
+
+
+def test_a_neighbour_that_was_not_detected_draws_the_position_less_than_the_disc():
+    """A crowded frame of 100 noise sd, seed 26: 24 detected pairs, the dimmer one 3 to 4 sd away and not detected."""
+    random = np.random.default_rng(26)
+    places = np.array([(y, x) for y in range(25, 240, 40) for x in range(25, 180, 40)], float)
+    angle, away = random.uniform(0, 2 * math.pi, len(places)), random.uniform(6, 8, len(places))
+    hidden = places + away[:, None] * np.column_stack([np.sin(angle), np.cos(angle)])
+    spots = [(y, x, 100.0) for y, x in places] + [(y, x, 50.0) for y, x in hidden]
+    signal = noisy(random, frame_of(spots, shape=(260, 190)), 1.0)
+    y, x = (places + random.normal(0, 0.1, places.shape)).T.copy()
+    detected = np.column_stack([y, x, np.full(len(places), 100.0)])
+    found = localise(signal, unsaturated(signal), detected, 1.0, 2.0, 7.0)
+    plain = disc(signal, y, x, radius=7.0)
+    error, disc_error = (np.hypot(*(at[:, :2] - places).T) for at in (found, plain))
+    assert np.sqrt(np.mean(error**2)) < 0.5 * np.sqrt(np.mean(disc_error**2))
+    assert np.mean(error**2 / 2 / found[:, 2] ** 2) < 4
+
+
+def test_positions_of_a_frame_are_the_same_each_time_and_far_spots_do_not_matter():
+    signal = noisy(27, frame_of([(10, 10, 80.0), (26, 50, 60.0)]))
+    both = fitted(signal, [10.2, 25.8], [9.9, 50.3])
+    np.testing.assert_array_equal(both, fitted(signal, [10.2, 25.8], [9.9, 50.3]))
+    np.testing.assert_array_equal(both[1], fitted(signal, [25.8], [50.3])[0])
+
+
+def test_where_no_fit_holds_the_discs_position_stays():
+    signal = frame_of([(18, 30, 1.0)])
+    found = localise(signal, unsaturated(signal), np.array([[18.4, 29.7, 5.0]]), 2.0, 2.0, 6.0)[0]
+    plain = disc(signal, [18.4], [29.7])[0]
+    np.testing.assert_array_equal(found[[0, 1, 3]], plain[:3])
+    assert 0 < found[2] <= 6.0
+
+
+def test_all_saturated_gives_a_finite_position_and_the_largest_error():
+    signal = frame_of([])
+    found = localise(signal, ~unsaturated(signal), np.array([[18.4, 29.7, 5.0]]), 2.0, 2.0, 6.0)[0]
+    assert list(found[:2]) == [18.4, 29.7]
+    assert found[2] == 6.0
+
+
+def test_localise_without_a_spot_gives_an_empty_table():
+    signal = frame_of([])
+    assert localise(signal, unsaturated(signal), np.empty((0, 3)), 2.0, 2.0, 6.0).shape == (0, 4)
+
+
+def test_chance_and_error_equal_their_twin():
+    fits = np.array([[50.0, 10, 10, 9.0, 6.0, 1.0, 9.8, 10.1, 0.01, 0.02], [9.0, 5, 5, 3.0, 4.0, 0.0, 5, 5, 0.1, 0.0]])
+    crowd = crowding(50, (480, 640), 2.0)
+    assert crowd == pytest.approx(50 * math.pi * 64 / 307200)
+    chance = merged_chance(fits, 1.0, 2.0, crowd)
+    apart = np.array([0.3, 0.8])
+    sigmas = fit_error_px(fits, chance, apart, 2.0, crowd)
+    always, crowded = localisation.DISAGREEMENT_SHARES
+    for row, share, distance, sigma in zip(fits, chance, apart, sigmas, strict=True):
+        minor, major = np.linalg.eigvalsh([[row[3], row[5]], [row[5], row[4]]])
+        odds = math.exp(localisation.MERGED_POWERS[0])
+        causes = (minor / 4, row[0], (minor + major) / 8, crowd, row[9] + 3e-4)
+        for cause, power in zip(causes, localisation.MERGED_POWERS[1:], strict=True):
+            odds *= cause**power
+        assert share == pytest.approx(odds / (1 + odds), rel=1e-9)
+        between = (row[6] - row[1]) ** 2 + (row[7] - row[2]) ** 2
+        variance = localisation.NOISE_VARIANCE_FACTOR * row[8] + localisation.UNEXPLAINED_SHARE_PX2 * row[9]
+        variance += localisation.MERGED_SHARE * share * 4 + share * (1 - share) * between / 2
+        variance += (always + crowded * crowd) * distance**2 / 2
+        assert sigma == pytest.approx(math.sqrt(variance), rel=1e-9)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from nta.concentration import Concentration
-from nta.distribution import Peak, SizeStatistics
+from nta.diffusion import Diffusion
 from nta.estimate import Estimate
-from nta.measurement import SCHEMA, Capture, Counts, Measurement, empty_tables
+from nta.measurement import SCHEMA, Capture, Counts, Measurement
 from nta.settings import Sourced
+from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
 
 STATISTICS = ("mode", "mean", "sd", "d10", "d50", "d90", "span")
@@ -79,7 +80,7 @@ def test_a_measurement_cannot_be_changed(a_measurement):
 
 
 def test_tables_of_nothing_have_their_columns():
-    tracks, diffusion = empty_tables()
+    tracks, diffusion = Tracks.empty_table(), Diffusion.empty_table()
     assert len(tracks) == len(diffusion) == 0
     assert list(tracks.columns) == list(Tracks.COLUMNS)
     assert {"diffusion_um2_s", "diameter_nm", "localisation_error_nm", "n_positions"} <= set(diffusion.columns)

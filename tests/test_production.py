@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import math
 
-import numpy as np
 import pytest
 
 from nta.errors import FailedError, UsageError
 from nta.estimate import Estimate
-from nta.production import MISSING, DailyYield, Harvest, daily_yield, sum_of, times_volume
+from nta.production import MISSING, DailyYield, Harvest, daily_yield, sum_of
 from nta.report.yields import axis_top, render_yields, save_yields
 
 GOOD = Estimate(1.0e10, 0.8e10, 1.3e10)
@@ -27,24 +26,10 @@ def test_particles_are_stock_times_volume_by_hand():
     assert (particles.value, particles.low, particles.high) == pytest.approx((3.5e12, 2.8e12, 4.55e12))
 
 
-def test_an_uncertain_volume_widens_the_interval_as_monte_carlo_says():
-    """N = 400000, seed 5: the quantiles of a product of two lognormals, each within 4 standard errors."""
-    rng = np.random.default_rng(5)
-    n, sd_c, sd_v = 400_000, 0.10, 0.05
-    z = 1.959963984540054
-    stock = Estimate(1e10, 1e10 * math.exp(-z * sd_c), 1e10 * math.exp(z * sd_c))
-    estimate = times_volume(stock, 300.0, sd_v)
-    product = 3e12 * np.exp(rng.normal(0, sd_c, n) + rng.normal(0, sd_v, n))
-    for bound, share in ((estimate.low, 0.025), (estimate.high, 0.975)):
-        inside = np.mean(product < bound)
-        assert abs(inside - share) < 4 * math.sqrt(share * (1 - share) / n)
-
-
 def test_a_lower_bound_of_zero_stays_zero_and_a_zero_concentration_stays_zero():
-    below = times_volume(Estimate(1e8, 0.0, 3e8), 10.0, 0.05)
-    assert below.low == 0.0
-    assert below.high > 3e9
-    blank = times_volume(Estimate(0.0, 0.0, 1e6), 10.0, 0.05)
+    below = harvest(stock=Estimate(1e8, 0.0, 3e8), volume_ml=10.0).particles
+    assert (below.value, below.low, below.high) == (1e9, 0.0, 3e9)
+    blank = harvest(stock=Estimate(0.0, 0.0, 1e6), volume_ml=10.0).particles
     assert (blank.value, blank.low, blank.high) == (0.0, 0.0, 1e7)
 
 
@@ -109,7 +94,7 @@ def test_nothing_known_at_all_is_no_number():
     assert yields.message == "no day has a number of particles (missing: 1)"
 
 
-@pytest.mark.parametrize("values", [{"volume_ml": 0.0}, {"volume_ml": -3.0}, {"volume_relative_sd": -0.1}])
+@pytest.mark.parametrize("values", [{"volume_ml": 0.0}, {"volume_ml": -3.0}])
 def test_an_impossible_volume_is_refused(values):
     with pytest.raises(UsageError):
         harvest(**values)

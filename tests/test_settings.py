@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from nta.errors import SettingsError
-from nta.settings import PRESETS, Settings, resolve
+from nta.settings import PRESETS, Acquisition, Settings, resolve
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,7 @@ from nta.settings import PRESETS, Settings, resolve
         ({"fps": math.inf}, ["fps"]),
         ({"instrument": "ns900"}, ["ns900", "ns300"]),
         ({"medium": "blood"}, ["medium", "water"]),
+        ({"method": "best"}, ["method", "'penalised'", "'raw'", "'walker'", "'ftla'"]),
         ({"temprature_c": 20.0}, ["temprature_c", "no such setting"]),
     ],
 )
@@ -167,3 +169,13 @@ def test_a_value_that_a_type_refuses_is_named():
         SettingsError, match=r"min_track: 2 is not possible here: input should be greater than or equal"
     ):
         Settings(min_track=2)
+
+
+def test_diffusion_and_step_are_those_of_stokes_and_einstein():
+    """kB 1.380649e-23, 298.15 K, 0.89 mPa·s, 100 nm: D = 4.90746 µm²/s, sqrt(2 D 0.04 s) = 0.626575 µm."""
+    taken = Acquisition(mpp=0.1, fps=25.0, exposure_ms=0.0, temperature_c=25.0, viscosity_mpas=0.89, depth_um=10.0)
+    assert taken.diffusion_m2_s(100.0) == pytest.approx(4.90746e-12, rel=2e-6)
+    assert taken.step_sd_um(100.0) == pytest.approx(0.626575, rel=2e-6)
+    # Four times the size: a quarter of D, half the step.
+    np.testing.assert_allclose(taken.diffusion_m2_s(np.array([100.0, 400.0])) / taken.diffusion_m2_s(100.0), [1, 0.25])
+    np.testing.assert_allclose(taken.step_sd_um(np.array([100.0, 400.0])) / taken.step_sd_um(100.0), [1, 0.5])

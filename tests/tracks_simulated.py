@@ -113,6 +113,8 @@ def made_diffusion(random, diameters_nm, n_positions, *, captures=None, n_frames
         "first_frame": random.integers(0, n_frames - lengths.max(), n_tracks),
         "n_positions": lengths,
         "light": np.full(n_tracks, np.nan) if light is None else light,
+        "x": random.uniform(0.0, 640.0, n_tracks),
+        "y": random.uniform(0.0, 480.0, n_tracks),
     }
     table = pd.DataFrame(columns).astype(Diffusion.COLUMNS)
     return Diffusion(table, grid, logl, captures, int(lengths.min()), threshold)

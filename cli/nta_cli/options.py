@@ -194,7 +194,21 @@ SETTING_OPTIONS: Final[tuple[SettingOption, ...]] = (
     ),
     SettingOption("memory", "--memory", int, "Frames that a particle may be missing within its track.", "0"),
     SettingOption("min_track", "--min-track", int, "Fewest positions of a track that is sized.", "5"),
-    SettingOption("method", "--method", str, "Estimator of the distribution.", '"penalised"'),
+    SettingOption(
+        "windows_nm",
+        "--window",
+        parse_size_range,
+        "Report the share of the particles in this window of sizes, nm; may be repeated.",
+        "[[50.0, 150.0]]",
+        multiple=True,
+    ),
+    SettingOption(
+        "method",
+        "--method",
+        str,
+        "Read-out of the distribution: penalised, or raw, walker, ftla to compare with other programs.",
+        '"penalised"',
+    ),
     SettingOption("engine", "--engine", str, "Implementation of detection and linking.", '"trackpy"'),
     SettingOption(
         "allow_partial",

@@ -7,6 +7,7 @@ compiled. Where no folder can be written, kernels are compiled anew in each proc
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
 import logging
@@ -24,20 +25,27 @@ logger = logging.getLogger(__name__)
 KERNEL_SOURCES: Final = (
     "kernels.py",
     "localisation.py",
+    "spot_fit.py",
     "detection/fused_features.py",
     "detection/fused_kernels.py",
     "simulation/rendering.py",
+    "tracking/fused_groups.py",
+    "tracking/fused_kernels.py",
     "compilation.py",
 )
 """Files that hold kernels, relative to the package: their text decides which cache folder is used."""
 
 _config: Any = numba.config  # its names are set at run time, where a type checker cannot see them
 
+_njit: Any = numba.njit  # the stubs do not know every option
+
 _MEASURING_KERNELS: Final = (
     "nta.kernels",
     "nta.localisation",
+    "nta.spot_fit",
     "nta.detection.fused_kernels",
     "nta.detection.fused_features",
+    "nta.tracking.fused_kernels",
 )
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -73,13 +81,29 @@ def kernel(signature: str) -> Callable[[_F], _F]:
         before = _config.CACHE_DIR
         _config.CACHE_DIR = "" if folder is None else str(folder)
         try:
-            compile_now = numba.njit(signature, cache=folder is not None, nogil=True, error_model="numpy")
+            compile_now = _njit(
+                signature,
+                cache=folder is not None,
+                nogil=True,
+                error_model="numpy",
+                no_cfunc_wrapper=True,
+            )
             compiled: Any = compile_now(function)
         finally:
             _config.CACHE_DIR = before
         return cast("_F", compiled)
 
     return decorate
+
+
+def inner_kernel(function: _F) -> _F:
+    """Compile a function together with the kernels that call it, for the types they call it with.
+
+    It has no door to Python, which takes a third of a small kernel's time, and is not looked up in the cache where
+    the kernels that call it are there.
+    """
+    compiled: Any = _njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
+    return cast("_F", compiled)
 
 
 def is_compiled() -> bool:
@@ -90,8 +114,14 @@ def is_compiled() -> bool:
 
 def load_kernels() -> None:
     """Import every kernel that measuring needs, compile what is not cached, mark the cache as complete."""
-    for name in _MEASURING_KERNELS:
-        importlib.import_module(name)
+    is_collecting = gc.isenabled()
+    gc.disable()  # compiling makes millions of objects and no garbage worth a search: 6 % of its time
+    try:
+        for name in _MEASURING_KERNELS:
+            importlib.import_module(name)
+    finally:
+        if is_collecting:
+            gc.enable()
     folder = cache_folder()
     if folder is None:
         _say_that_nothing_is_kept()

@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution
-from nta.estimate import Estimate
+from nta.estimate import NORMAL_95, Estimate
+from nta.media import UM3_PER_ML
 from nta.tracking import LinkedCapture, Tracks
-
-UM3_PER_ML: Final = 1e12
 
 NOMINAL_DEPTH_RELATIVE_SD: Final = 0.25
 """Standard uncertainty of a depth that nobody calibrated: instruments differ by up to a factor of 2."""
 
-_NORMAL_95: Final = 1.96
 _MAX_LAG_SHARE: Final = 0.25
 
 
@@ -108,7 +106,7 @@ def particle_concentration(
         return Concentration.missing()
     value = float(np.mean(per_ml))
     statistical = math.sqrt(float(np.sum(variances))) / len(per_ml) / value
-    spread = math.exp(_NORMAL_95 * math.hypot(statistical, NOMINAL_DEPTH_RELATIVE_SD))
+    spread = math.exp(NORMAL_95 * math.hypot(statistical, NOMINAL_DEPTH_RELATIVE_SD))
     measured = Estimate(value, value / spread, value * spread, len(diffusion.table))
     return Concentration(
         measured=measured,

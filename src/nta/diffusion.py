@@ -14,9 +14,9 @@ from nta.compilation import load_kernels
 from nta.kernels import (
     covariance_estimates,
     stokes_einstein_diameter_m,
-    track_log_likelihood,
 )
-from nta.penalised import lognormal_log_likelihood
+from nta.lags import SafeLag, find_safe_lag
+from nta.likelihood import log_likelihood, with_fitted_error, with_honest_error
 from nta.settings import Acquisition, Settings, resolve
 from nta.tracking import FlatTracks, LinkedCapture, Tracks, as_tracks
 
@@ -31,12 +31,7 @@ _MAX_POINTS: Final = 400
 _HALF_CHI2_95: Final = 1.920729  # half of the 95 % quantile of chi-square with one degree of freedom
 
 _DIMMEST_SHARE: Final = 0.05
-_CANDIDATE_ERRORS_M: Final = tuple(np.geomspace(2e-9, 200e-9, 21).tolist())
-_MAX_TRIAL_TRACKS: Final = 600
-
-# Width of a scatter microscope's spot (sd, µm) when no image tells it: 0.2 µm, an objective of NA 0.4 at 405
-# to 488 nm.
-_SPOT_SD_UM: Final = 0.2
+_MISSED_SHARE: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -48,9 +43,10 @@ class Diffusion:
     table : DataFrame
         ``capture``, ``particle``, ``first_frame``, ``n_positions``; ``diffusion_um2_s`` (maximum likelihood)
         with its 95 % profile interval ``diffusion_low_um2_s``, ``diffusion_high_um2_s`` (NaN where the
-        interval is open); ``diameter_nm``; ``localisation_error_nm`` (rms of the positions' own errors);
-        ``cve_um2_s`` (covariance estimate, for comparison); ``mass`` and ``light`` (means of trackpy's mass
-        and of the disc's, grey levels; NaN without an image), ``x``, ``y`` (mean, px).
+        interval is open); ``diameter_nm``; ``localisation_error_nm`` (rms of the positions' own errors, NaN
+        where none is known); ``cve_um2_s`` (covariance estimate from steps of one frame, for comparison);
+        ``mass`` and ``light`` (means of trackpy's mass and of the disc's, grey levels; NaN without an image),
+        ``x``, ``y`` (mean, px).
     diameters_nm : (n_sizes,) float64
         Diameters at which the likelihood is known, equally spaced in their logarithm.
     log_likelihood : (n_tracks, n_sizes) float64
@@ -61,6 +57,8 @@ class Diffusion:
         Fewest positions of a track in the table.
     threshold_light : float
         Light (as ``light`` in the table) of the dimmest spots that are still detected; NaN without an image.
+    lag : SafeLag
+        The lag whose steps the likelihoods come from: 1 unless the film's own steps are not those of free diffusion.
     """
 
     COLUMNS: ClassVar[dict[str, str]] = {
@@ -86,6 +84,7 @@ class Diffusion:
     captures: tuple[LinkedCapture, ...] = ()
     min_track: int = DEFAULT_MIN_TRACK
     threshold_light: float = math.nan
+    lag: SafeLag = field(default_factory=SafeLag)
 
     @classmethod
     def empty_table(cls) -> pd.DataFrame:
@@ -102,7 +101,8 @@ def estimate_diffusion(
     """Estimate the diffusion coefficient of every track by exact maximum likelihood.
 
     Motion blur, the localisation error of each position, the field's edges and the linker's search range are
-    part of the likelihood (:func:`nta.kernels.track_log_likelihood`).
+    part of the likelihood (:func:`nta.kernels.track_log_likelihood`). Where steps two or three frames apart
+    correlate, every k-th position is taken instead, k so large that they no longer do (:mod:`nta.lags`).
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def estimate_diffusion(
     Returns
     -------
     Diffusion
-        One row for each track of ``min_track`` positions or more.
+        One row for each track of ``min_track`` positions or more; of 2 k + 1 or more where every k-th is taken.
     """
     settings = Settings() if settings is None else settings
     load_kernels()
@@ -125,21 +125,29 @@ def estimate_diffusion(
         tracks = as_tracks(tracks, resolve(settings)[0] if acquisition is None else acquisition)
     min_track = DEFAULT_MIN_TRACK if settings.min_track is None else settings.min_track
     flats = list(tracks.flat(min_track))
+    lag = find_safe_lag(flats)
+    if lag.frames > 1:
+        min_track = max(min_track, lag.min_positions)
+        flats = list(tracks.flat(min_track))
     diameters_nm = _diameter_grid(flats, settings)
     tables, likelihoods = [], []
     for number, (capture, flat) in enumerate(flats):
         if not len(flat.particles):
             continue
         growth = 0.0
-        if not np.any(flat.sigma_m > 0):
-            flat, growth = _with_fitted_error(capture, flat, diameters_nm)
-        logl = _log_likelihood(capture, flat, diameters_nm, growth)
+        # With a longer lag the memory of the film is fitted, and a constant error is a part of it.
+        if lag.frames == 1:
+            if np.any(flat.sigma_m > 0):
+                flat = with_honest_error(capture, flat, diameters_nm)
+            else:
+                flat, growth = with_fitted_error(capture, flat, diameters_nm)
+        logl = log_likelihood(capture, flat, diameters_nm, growth, lag)
         tables.append(_table(tracks.table, number, capture, flat, diameters_nm, logl))
         likelihoods.append(logl)
     table = pd.concat(tables, ignore_index=True) if tables else Diffusion.empty_table()
     stacked = np.concatenate(likelihoods) if likelihoods else np.empty((0, diameters_nm.size))
     table, threshold_light = _in_one_scale(table.astype(Diffusion.COLUMNS), tracks.table, len(tracks.captures))
-    return Diffusion(table, diameters_nm, stacked, tracks.captures, min_track, threshold_light)
+    return Diffusion(table, diameters_nm, stacked, tracks.captures, min_track, threshold_light, lag)
 
 
 def _threshold_light(positions: pd.DataFrame) -> float:
@@ -161,11 +169,30 @@ def _in_one_scale(table: pd.DataFrame, positions: pd.DataFrame, n_captures: int)
     return table.assign(light=table["light"] * scale.to_numpy(np.float64)), first
 
 
-def diffusion_m2_s(acquisition: Acquisition, diameters_nm: Floats) -> Floats:
-    """Return the Stokes-Einstein diffusion coefficients of diameters in this liquid, m²/s."""
-    # D d is one constant of the liquid, so the same kernel turns D into d and d into D.
-    product = stokes_einstein_diameter_m(1.0, acquisition.temperature_k, acquisition.viscosity_pa_s)
-    return product / (diameters_nm * 1e-9)
+def smallest_diameter_nm(tracks: Tracks) -> float:
+    """Return the smallest diameter whose steps the linker still follows, nm: of the capture that reaches least far.
+
+    At this size 1 % of the steps leave the search range r: with s² = 2 D tau (1 - 2 R) + 2 sigma² per axis,
+    P(miss) = exp(-r²/2s²). sigma is the median error of the capture's positions. NaN where no range is known (tracks
+    made elsewhere); infinite where the error alone leaves the range that often.
+    """
+    limits = [_smallest_of_capture(capture, flat) for capture, flat in tracks.flat(min_track=1)]
+    return max((limit for limit in limits if not math.isnan(limit)), default=math.nan)
+
+
+def _smallest_of_capture(capture: LinkedCapture, flat: FlatTracks) -> float:
+    acquisition = capture.acquisition
+    reach_m = capture.search_range_px * acquisition.mpp * 1e-6
+    if not math.isfinite(reach_m) or not len(flat.sigma_m):
+        return math.nan
+    noise = 2.0 * float(np.median(flat.sigma_m)) ** 2
+    blurred = 1.0 - 2.0 * acquisition.blur_coefficient
+    diffusion = (reach_m**2 / (2.0 * math.log(1.0 / _MISSED_SHARE)) - noise) / (
+        2.0 * acquisition.frame_time_s * blurred
+    )
+    if diffusion <= 0.0:
+        return math.inf
+    return 1e9 * stokes_einstein_diameter_m(diffusion, acquisition.temperature_k, acquisition.viscosity_pa_s)
 
 
 def _diameter_grid(flats: list[tuple[LinkedCapture, FlatTracks]], settings: Settings) -> Floats:
@@ -199,27 +226,6 @@ def _crude_diameter_nm(capture: LinkedCapture, flat: FlatTracks) -> float:
     )
 
 
-def _log_likelihood(capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats, growth_s_m2: float) -> Floats:
-    acquisition = capture.acquisition
-    metres = acquisition.mpp * 1e-6
-    return track_log_likelihood(
-        flat.offsets,
-        flat.frames,
-        flat.x_m,
-        flat.y_m,
-        flat.sigma_m,
-        flat.drift_x_m,
-        flat.drift_y_m,
-        diffusion_m2_s(acquisition, diameters_nm),
-        acquisition.frame_time_s,
-        acquisition.blur_coefficient,
-        growth_s_m2,
-        capture.field_px[2] * metres,
-        capture.field_px[3] * metres,
-        capture.search_range_px * metres,
-    )
-
-
 def _covariances(capture: LinkedCapture, flat: FlatTracks) -> Floats:
     return covariance_estimates(
         flat.offsets,
@@ -233,39 +239,6 @@ def _covariances(capture: LinkedCapture, flat: FlatTracks) -> Floats:
     )
 
 
-def _with_fitted_error(capture: LinkedCapture, flat: FlatTracks, diameters_nm: Floats) -> tuple[FlatTracks, float]:
-    """Return tracks without an image with one localisation error for all, and its growth with D (s/m²).
-
-    The error is that at which all tracks, sizes spread as a lognormal, are most likely. Blur spreads the
-    photons, so it grows with the particle's speed, sigma² (1 + D t_E/s_0²) (docs/method.md).
-    """
-    growth = capture.acquisition.exposure_s / (_SPOT_SD_UM * 1e-6) ** 2
-    trial = _every_kth_track(flat, _MAX_TRIAL_TRACKS)
-    coarse = diameters_nm[::3]
-
-    def score(sigma_m: float) -> float:
-        flat_error = trial._replace(sigma_m=np.full(len(trial.frames), sigma_m))
-        return lognormal_log_likelihood(_log_likelihood(capture, flat_error, coarse, growth), np.log(coarse))
-
-    best = max(_CANDIDATE_ERRORS_M, key=score)
-    return flat._replace(sigma_m=np.full(len(flat.frames), best)), growth
-
-
-def _every_kth_track(flat: FlatTracks, n_tracks: int) -> FlatTracks:
-    """Return at most ``n_tracks`` tracks, evenly chosen."""
-    chosen = np.arange(0, len(flat.particles), max(1, math.ceil(len(flat.particles) / n_tracks)))
-    lengths = np.diff(flat.offsets)[chosen]
-    rows = np.concatenate([np.arange(flat.offsets[i], flat.offsets[i + 1]) for i in chosen])
-    return flat._replace(
-        particles=flat.particles[chosen],
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        frames=flat.frames[rows],
-        x_m=flat.x_m[rows],
-        y_m=flat.y_m[rows],
-        sigma_m=flat.sigma_m[rows],
-    )
-
-
 def _table(
     positions: pd.DataFrame,
     number: int,
@@ -276,9 +249,10 @@ def _table(
 ) -> pd.DataFrame:
     acquisition = capture.acquisition
     best, low, high = _profile(np.log(diameters_nm), logl)
-    constant = diffusion_m2_s(acquisition, np.array([1.0]))[0] * 1e12  # D d in µm²/s nm
+    constant = float(acquisition.diffusion_m2_s(1.0)) * 1e12  # D d in µm²/s nm
     cve = _covariances(capture, flat)
     lengths = np.diff(flat.offsets)
+    errors_nm = np.sqrt(np.add.reduceat(flat.sigma_m**2, flat.offsets[:-1]) / lengths) * 1e9
     mine = positions[positions["capture"] == number]
     known = [name for name in ("x", "y", "mass", "disc_mass") if name in mine]
     means = mine.groupby("particle")[known].mean().loc[flat.particles]
@@ -292,7 +266,7 @@ def _table(
             "diffusion_low_um2_s": constant / np.exp(high),
             "diffusion_high_um2_s": constant / np.exp(low),
             "diameter_nm": np.exp(best),
-            "localisation_error_nm": np.sqrt(np.add.reduceat(flat.sigma_m**2, flat.offsets[:-1]) / lengths) * 1e9,
+            "localisation_error_nm": np.where(errors_nm > 0, errors_nm, np.nan),
             "cve_um2_s": cve[:, 0] * 1e12,
             "mass": means["mass"].to_numpy() if "mass" in means else math.nan,
             "light": means["disc_mass"].to_numpy() if "disc_mass" in means else math.nan,

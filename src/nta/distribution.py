@@ -3,87 +3,52 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.integrate import cumulative_trapezoid
-from scipy.signal import find_peaks
 from threadpoolctl import threadpool_limits
 
-from nta.diffusion import Diffusion, diffusion_m2_s
+from nta.alternatives import METHODS, track_squares
+from nta.diffusion import Diffusion
+from nta.errors import UsageError
 from nta.estimate import Estimate
-from nta.penalised import DensityFit, Problem, spline_at
+from nta.fitting import MIN_TRACKS, Fitted, drawn_fits, fit_density
+from nta.mixture import Mixture, fit_mixture
+from nta.penalised import DensityFit, spline_at
 from nta.progress import Progress, silent
-from nta.sampling import share_in_tracks
-from nta.settings import Acquisition, Settings, Sourced
-from nta.visibility import LightLaw, fit_light_law
+from nta.resampling import block_weights, liquid_blocks
+from nta.sampling import Sides, share_in_tracks, tracks_per_particle
+from nta.settings import Method, Settings
+from nta.size_statistics import BAND, SizeStatistics, cumulative_share, point_statistics, size_statistics
+from nta.tracking import Tracks
+from nta.visibility import LightLaw
+from nta.weighting import VolumeSizes, Weighting, fraction_within, volume_sizes
+
+__all__ = ["MIN_TRACKS", "N_DRAWS", "SMALLEST_NM", "SizeDistribution", "point_statistics", "size_distribution"]
 
 Floats = NDArray[np.float64]
 
 N_DRAWS: Final = 200
 """Bootstrap draws behind every interval."""
 
-MIN_TRACKS: Final = 10
-"""Fewer tracks say nothing about a distribution."""
-
 SMALLEST_NM: Final = 30.0
 """Smaller particles leave the linker's reach and the sheet; the distribution starts here if not told."""
 
-_BLOCK_S: Final = 2.0
-_DRAW_STEPS: Final = 12
 _MIN_SHARE_WITHIN: Final = 0.02  # below that the range asked for holds the fit's tail, not particles
-_MIN_BLOCKS: Final = 10
-_LIGHT_ROUNDS: Final = 2
-TRACKS_PER_PARTICLE: Final = 2.0
-"""How often a video shows the same particle as a new track, in the mean."""
-
-_MIN_PEAK_PROMINENCE: Final = 0.05
-_MIN_PEAK_FRACTION: Final = 0.02
-_BAND: Final = (0.025, 0.975)
-_NORMAL_95: Final = 1.96
-
-# Standard uncertainties of what was stated, and of what had to be assumed: (stated, assumed).
-_MPP_RELATIVE_SD: Final = (0.005, 0.015)
-_TEMPERATURE_SD_K: Final = (0.3, 2.0)
-_VISCOSITY_RELATIVE_SD: Final = (0.005, 0.01)
-_EXPOSURE_SHARE_SD: Final = (0.0, 0.05)
-_SIZE_PER_KELVIN_ALONE: Final = 1.0 / 298.0  # d goes with T alone where the viscosity was measured
-_SIZE_PER_KELVIN: Final = 0.026  # d moves 2.6 % per kelvin in water at 25 °C
 
 
 @dataclass(frozen=True, slots=True)
-class Peak:
-    """A local maximum of the density: its diameter in nm and the share of particles under it (0 to 1)."""
+class WindowShare:
+    """Share of the particles in a window of sizes, by number and by volume, 0 to 1; an open end is infinite."""
 
-    diameter: Estimate
-    fraction: float
-
-
-@dataclass(frozen=True, slots=True)
-class SizeStatistics:
-    """Number-weighted statistics of a size distribution, nm (span has no unit); peaks ascend."""
-
-    STATISTICS: ClassVar[tuple[str, ...]] = ("mode", "mean", "sd", "d10", "d50", "d90", "span")
-
-    mode: Estimate
-    mean: Estimate
-    sd: Estimate
-    d10: Estimate
-    d50: Estimate
-    d90: Estimate
-    span: Estimate
-    peaks: tuple[Peak, ...] = ()
-
-    @classmethod
-    def missing(cls) -> Self:
-        """Return the statistics of a sample in which nothing was sized."""
-        nothing = Estimate.missing()
-        return cls(nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    low_nm: float
+    high_nm: float
+    by_number: Estimate
+    by_volume: Estimate
 
 
 @dataclass(frozen=True)
@@ -104,6 +69,22 @@ class SizeDistribution:
         bright particles are seen deeper than that. The concentration divides by it.
     smoothness : float
         Penalty weight that the evidence chose.
+    drawn : (n_draws, n) float64
+        Densities of the bootstrap on the table's grid, from which any statistic gets its interval; empty where none
+        were drawn, or where the result was loaded from a folder.
+    mixture : Mixture
+        Second read-out: the lognormals that explain the tracks, with their shares.
+    method : {"penalised", "raw", "walker", "ftla"}
+        Read-out that the table and the statistics come from.
+    n_particles : float
+        Independent particles that the tracks amount to, about.
+    volume : VolumeSizes
+        The statistics weighted by volume.
+    windows : tuple of WindowShare
+        The windows of sizes that were asked for.
+    d50_by_tracks_nm : float
+        D50 of the other way to correct for the sampling: every track counted once, divided by the tracks that a
+        particle of its size leaves. NaN where the length of the captures is not known.
     """
 
     COLUMNS: ClassVar[tuple[str, ...]] = (
@@ -119,6 +100,30 @@ class SizeDistribution:
     n_tracks: int
     seen_share: float = math.nan
     smoothness: float = math.nan
+    drawn: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    d50_by_tracks_nm: float = math.nan
+    mixture: Mixture = field(default_factory=lambda: Mixture((), (), 0.0))
+    method: Method = "penalised"
+    n_particles: float = math.nan
+    volume: VolumeSizes = field(default_factory=VolumeSizes.missing)
+    windows: tuple[WindowShare, ...] = ()
+
+    def fraction_between(
+        self, low_nm: float, high_nm: float, *, by: Weighting = "number", systematic_relative_sd: float = 0.0
+    ) -> Estimate:
+        """Return the share of the particles, or of their volume, in a window of sizes; see :mod:`nta.weighting`."""
+        diameter_nm, density = (self.table[name].to_numpy(np.float64) for name in ("diameter_nm", "density_per_nm"))
+        return fraction_within(
+            diameter_nm,
+            density,
+            self.drawn,
+            low_nm,
+            high_nm,
+            self.n_tracks,
+            by=by,
+            n_particles=self.n_particles,
+            systematic_relative_sd=systematic_relative_sd,
+        )
 
     @classmethod
     def missing(cls) -> Self:
@@ -130,6 +135,7 @@ def size_distribution(
     diffusion: Diffusion,
     settings: Settings | None = None,
     *,
+    tracks: Tracks | None = None,
     systematic_relative_sd: float = 0.0,
     n_draws: int = N_DRAWS,
     progress: Progress = silent,
@@ -140,14 +146,17 @@ def size_distribution(
     every position in view counts once, divided by the share of positions that tracks catch
     (:mod:`nta.sampling`) and by the depth in which a size is seen; where the tracks carry light, size is
     fitted to motion and light together (:mod:`nta.visibility`). Intervals come from a bootstrap over blocks
-    of time: the same particle comes back, so tracks are not independent.
+    of the liquid (:mod:`nta.resampling`): the same particle comes back, so tracks are not independent.
 
     Parameters
     ----------
     diffusion : Diffusion
         From :func:`nta.estimate_diffusion`.
     settings : Settings, optional
-        What was asked for: ``size_range_nm`` cuts the distribution, ``seed`` draws the bootstrap.
+        What was asked for: ``size_range_nm`` cuts the distribution, ``method`` chooses the read-out, ``seed`` draws
+        the bootstrap.
+    tracks : Tracks, optional
+        The tracks behind ``diffusion``; read by every method but ``penalised``.
     systematic_relative_sd : float
         Relative standard uncertainty of every diameter from temperature, viscosity, scale and exposure.
     n_draws : int
@@ -159,6 +168,11 @@ def size_distribution(
     -------
     SizeDistribution
         Empty, all statistics missing, with fewer than 10 tracks.
+
+    Raises
+    ------
+    UsageError
+        If a method that reads the tracks is asked for without them.
     """
     settings = Settings() if settings is None else settings
     if len(diffusion.table) < MIN_TRACKS:
@@ -166,68 +180,98 @@ def size_distribution(
     # One thread: sums in another order would give other bytes, and the matrices are too small to gain by
     # more.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _distribution(diffusion, settings, systematic_relative_sd, n_draws, progress)
+        return _distribution(diffusion, tracks, settings, systematic_relative_sd, n_draws, progress)
 
 
 def _distribution(
-    diffusion: Diffusion, settings: Settings, systematic_relative_sd: float, n_draws: int, progress: Progress
+    diffusion: Diffusion,
+    tracks: Tracks | None,
+    settings: Settings,
+    systematic_relative_sd: float,
+    n_draws: int,
+    progress: Progress,
 ) -> SizeDistribution:
-    n_tracks = len(diffusion.table)
-    lengths = diffusion.table["n_positions"].to_numpy(np.float64)
-    log_grid = np.log(diffusion.diameters_nm)
-    problem, best, weights, law = _fit(diffusion, lengths, log_grid)
-    diameter_nm = _output_grid(diffusion.diameters_nm, settings)
-    if diameter_nm.size < 2 or _share_within(best.share, diffusion.diameters_nm, diameter_nm) < _MIN_SHARE_WITHIN:
+    fitted = fit_density(diffusion)
+    grid_nm = np.exp(fitted.log_grid)
+    diameter_nm = _output_grid(grid_nm, settings)
+    if diameter_nm.size < 2 or _share_within(fitted.best.share, grid_nm, diameter_nm) < _MIN_SHARE_WITHIN:
         return SizeDistribution.missing()
-    log_density = spline_at(best.coefficients, np.log(diameter_nm), log_grid)
-    seen = _seen_share(diffusion, diameter_nm) * _depth_share(law, diameter_nm)
-    density, seen_share = _density(log_density, diameter_nm, seen)
-    seen_share /= _share_within(best.share, diffusion.diameters_nm, diameter_nm)
-    random = np.random.default_rng(settings.seed)
-    blocks = _time_blocks(diffusion)
-    draws = []
-    for draw in range(n_draws):
-        block_weights = random.poisson(1.0, blocks.max() + 1)[blocks]
-        if (block_weights > 0).sum() >= MIN_TRACKS:
-            fit = problem.fit_with(
-                weights * block_weights,
-                best.smoothness,
-                best.coefficients,
-                evidence=False,
-                max_steps=_DRAW_STEPS,
-            )
-            drawn_log_density = spline_at(fit.coefficients, np.log(diameter_nm), log_grid)
-            draws.append(_density(drawn_log_density, diameter_nm, seen)[0])
-        progress("intervals", draw + 1, n_draws)
-    drawn = np.array(draws).reshape(-1, diameter_nm.size)
-    return SizeDistribution(
+    depth = _depth_share(fitted.law, diameter_nm)
+    seen = _mean_of_captures(diffusion, diameter_nm, depth, _share_seen) * depth
+
+    def density_of(fit: DensityFit, seen: Floats) -> tuple[Floats, float]:
+        return _density(spline_at(fit.coefficients, np.log(diameter_nm), fitted.log_grid), diameter_nm, seen)
+
+    density, seen_share = density_of(fitted.best, seen)
+    seen_share /= _share_within(fitted.best.share, grid_nm, diameter_nm)
+    fits = drawn_fits(diffusion, fitted, settings.seed, n_draws, progress)
+    drawn = np.array([density_of(fit, seen)[0] for fit in fits]).reshape(-1, diameter_nm.size)
+    method: Method = settings.method or "penalised"
+    if method != "penalised":
+        density, drawn = _as_others_do(method, diffusion, tracks, diameter_nm, settings.seed, n_draws)
+        if np.isnan(density).any():
+            return SizeDistribution.missing()
+    n_tracks, n_particles = len(diffusion.table), float(fitted.weights.sum())
+    found = SizeDistribution(
         table=_table(diameter_nm, density, drawn),
-        size=_statistics_with_intervals(diameter_nm, density, drawn, n_tracks, systematic_relative_sd),
+        size=size_statistics(diameter_nm, density, drawn, n_tracks, systematic_relative_sd),
         n_tracks=n_tracks,
         seen_share=seen_share,
-        smoothness=best.smoothness,
+        smoothness=fitted.best.smoothness,
+        drawn=drawn,
+        mixture=_mixture(fitted, diameter_nm, seen),
+        method=method,
+        n_particles=n_particles,
+        volume=volume_sizes(diameter_nm, density, drawn, n_tracks, n_particles, systematic_relative_sd),
+        d50_by_tracks_nm=_d50_by_tracks(diffusion, fitted, diameter_nm, depth),
+    )
+    windows = (_window_share(found, window, systematic_relative_sd) for window in settings.windows_nm)
+    return replace(found, windows=tuple(windows))
+
+
+def _window_share(
+    found: SizeDistribution, window_nm: tuple[float, float | None], systematic_relative_sd: float
+) -> WindowShare:
+    low_nm, high_nm = window_nm[0], math.inf if window_nm[1] is None else window_nm[1]
+    by_number, by_volume = (
+        found.fraction_between(low_nm, high_nm, by=by, systematic_relative_sd=systematic_relative_sd)
+        for by in ("number", "volume")
+    )
+    return WindowShare(low_nm, high_nm, by_number, by_volume)
+
+
+def _as_others_do(
+    method: Method, diffusion: Diffusion, tracks: Tracks | None, diameter_nm: Floats, seed: int, n_draws: int
+) -> tuple[Floats, Floats]:
+    """Return the density of another read-out and its bootstrap draws, over the same blocks as the default's."""
+    if tracks is None:
+        raise UsageError(f"the method {method} reads the tracks themselves; give size_distribution(..., tracks=tracks)")
+    squares = track_squares(tracks, diffusion)
+    weights = np.array(list(block_weights(liquid_blocks(diffusion), n_draws, seed)), dtype=np.float64)
+    drawn = METHODS[method](squares, diameter_nm, weights.reshape(-1, len(diffusion.table)))
+    return METHODS[method](squares, diameter_nm, None), drawn[np.isfinite(drawn).all(axis=1)]
+
+
+def _mixture(fitted: Fitted, diameter_nm: Floats, seen: Floats) -> Mixture:
+    """Return the second read-out: lognormals from the same likelihood, weights and correction as the default."""
+    return fit_mixture(
+        fitted.log_likelihood,
+        np.exp(fitted.log_grid),
+        fitted.weights,
+        seen=lambda wanted_nm: np.interp(wanted_nm, diameter_nm, seen),
+        n_effective=float(fitted.weights.sum()),
     )
 
 
-def systematic_relative_sd(values: Mapping[str, Sourced]) -> float:
-    """Return the relative standard uncertainty of a diameter from the values it was computed with.
-
-    d goes with mpp², T/eta(T) (2.6 % per kelvin in water) and 1/eta; an error of the exposure share moves it
-    by (1/3)/(1 - share/3) of itself (motion blur). An assumed value is less sure than a
-    stated one.
-    """
-
-    def sd(name: str, pair: tuple[float, float]) -> float:
-        return pair[1] if name in values and values[name].origin == "assumed" else pair[0]
-
-    has_stated_viscosity = "medium" in values and values["medium"].value is None
-    parts = (
-        2.0 * sd("mpp", _MPP_RELATIVE_SD),
-        (_SIZE_PER_KELVIN_ALONE if has_stated_viscosity else _SIZE_PER_KELVIN) * sd("temperature_c", _TEMPERATURE_SD_K),
-        sd("medium", _VISCOSITY_RELATIVE_SD),
-        0.45 * sd("exposure_ms", _EXPOSURE_SHARE_SD),
-    )
-    return math.sqrt(sum(part**2 for part in parts))
+def _d50_by_tracks(diffusion: Diffusion, fitted: Fitted, diameter_nm: Floats, depth: Floats) -> float:
+    """Return D50 with every track counted once and divided by the tracks that a particle of its size leaves."""
+    if any(capture.acquisition.n_frames is None for capture in diffusion.captures):
+        return math.nan
+    ones = np.full_like(fitted.weights, fitted.weights.mean())
+    fit = fitted.problem.fit_with(ones, fitted.best.smoothness, fitted.best.coefficients, evidence=False)
+    left = _mean_of_captures(diffusion, diameter_nm, depth, _tracks_left) * depth
+    log_density = spline_at(fit.coefficients, np.log(diameter_nm), fitted.log_grid)
+    return point_statistics(diameter_nm, _density(log_density, diameter_nm, left)[0])["d50"]
 
 
 def _output_grid(diameters_nm: Floats, settings: Settings) -> Floats:
@@ -247,43 +291,29 @@ def _share_within(share: Floats, diameters_nm: Floats, diameter_nm: Floats) -> f
     return float(high - low)
 
 
-def _seen_share(diffusion: Diffusion, diameter_nm: Floats) -> Floats:
-    """Return the share of the positions of each diameter that lie in tracks long enough, mean of captures."""
-    shares = [
-        share_in_tracks(step_sd_um(capture.acquisition, diameter_nm), capture.volume_um, diffusion.min_track)
-        for capture in diffusion.captures
-    ]
-    return np.mean(shares, axis=0) if shares else np.ones_like(diameter_nm)
+_Factor = Callable[[Floats, Sides, int, int | None], Floats]
 
 
-def step_sd_um(acquisition: Acquisition, diameter_nm: Floats) -> Floats:
-    """Return the standard deviation per axis of the step between two frames, sqrt(2 D tau), µm."""
-    return np.sqrt(2.0 * diffusion_m2_s(acquisition, diameter_nm) * acquisition.frame_time_s) * 1e6
+def _share_seen(step_um: Floats, sides_um: Sides, min_track: int, n_frames: int | None) -> Floats:  # noqa: ARG001
+    """Return the share of a size's positions that lie in tracks, whatever the length of the capture."""
+    return share_in_tracks(step_um, sides_um, min_track)
 
 
-def _fit(
-    diffusion: Diffusion, lengths: Floats, log_grid: Floats
-) -> tuple[Problem, DensityFit, Floats, LightLaw | None]:
-    """Return the problem, its solution, the tracks' weights, and the law of the light where there is light.
+def _tracks_left(step_um: Floats, sides_um: Sides, min_track: int, n_frames: int | None) -> Floats:
+    return tracks_per_particle(step_um, sides_um, min_track, n_frames or 0)
 
-    Motion alone is fitted first; the law of the light that follows from it then sharpens the sizes, and a
-    second round settles both. A video shows the same particle several times (resampling
-    tracks alone is too narrow by 1.4): its tracks count half, lest the smoothness follow single particles.
-    """
-    log_light = np.log(np.maximum(diffusion.table["light"].to_numpy(np.float64), 1.0))
-    threshold = diffusion.threshold_light
-    has_light = bool(np.all(np.isfinite(log_light))) and threshold > 0
-    weights = lengths * len(lengths) / lengths.sum() / (TRACKS_PER_PARTICLE if has_light else 1.0)
-    problem = Problem(diffusion.log_likelihood, log_grid)
-    best = problem.fit(weights)
-    law: LightLaw | None = None
-    for _ in range(_LIGHT_ROUNDS if has_light else 0):
-        law = fit_light_law(log_light, problem.posterior(best.share), log_grid, weights, math.log(threshold))
-        if law is None:
-            break
-        problem = Problem(diffusion.log_likelihood + law.log_likelihood(log_light, log_grid), log_grid)
-        best = problem.fit(weights)
-    return problem, best, weights, law
+
+def _mean_of_captures(diffusion: Diffusion, diameter_nm: Floats, depth_share: Floats, factor: _Factor) -> Floats:
+    """Return a factor of the sampling for each diameter, mean of the captures by their positions."""
+    positions = diffusion.table.groupby("capture")["n_positions"].sum()
+    total = np.zeros_like(diameter_nm)
+    for number, capture in enumerate(diffusion.captures):
+        depth_um, width_um, height_um = capture.volume_um
+        sides_um = (depth_um * depth_share, width_um, height_um)
+        step_um = capture.acquisition.step_sd_um(diameter_nm)
+        of_capture = factor(step_um, sides_um, diffusion.min_track, capture.acquisition.n_frames)
+        total += float(positions.get(number, 0)) * of_capture
+    return total / float(positions.sum()) if diffusion.captures else np.ones_like(diameter_nm)
 
 
 def _depth_share(law: LightLaw | None, diameter_nm: Floats) -> Floats:
@@ -304,124 +334,18 @@ def _density(log_density: Floats, diameter_nm: Floats, seen: Floats) -> tuple[Fl
     return liquid / total, 1.0 / total
 
 
-def _time_blocks(diffusion: Diffusion) -> NDArray[np.int64]:
-    """Return a block number for every track: about two seconds each, at least ten in a capture, else one a track."""
-    table = diffusion.table
-    middle = table["first_frame"].to_numpy(np.float64) + table["n_positions"].to_numpy(np.float64) / 2.0
-    blocks = np.zeros(len(table), dtype=np.int64)
-    offset = 0
-    for number, capture in enumerate(diffusion.captures):
-        mine = (table["capture"] == number).to_numpy()
-        if not mine.any():
-            continue
-        since_start = middle[mine] - middle[mine].min()
-        span = float(since_start.max()) + 1.0
-        if span < _MIN_BLOCKS * diffusion.min_track:
-            # A video of a few frames has no blocks to speak of: one would leave no sampling error at all.
-            n_blocks, own = int(mine.sum()), np.arange(mine.sum())
-        else:
-            n_blocks = max(_MIN_BLOCKS, round(span * capture.acquisition.frame_time_s / _BLOCK_S))
-            own = (since_start / span * n_blocks).astype(np.int64)
-        blocks[mine] = offset + own
-        offset += n_blocks
-    return blocks
-
-
 def _table(diameter_nm: Floats, density: Floats, drawn: Floats) -> pd.DataFrame:
     """Return the distribution's table with its pointwise 95 % band."""
     if len(drawn):
-        low, high = np.quantile(drawn, _BAND, axis=0)
+        low, high = np.quantile(drawn, BAND, axis=0)
     else:
         low = high = np.full_like(density, np.nan)
-    cumulative = cumulative_trapezoid(density, diameter_nm, initial=0)
     return pd.DataFrame(
         {
             "diameter_nm": diameter_nm,
             "density_per_nm": density,
             "density_low_per_nm": np.minimum(low, density),
             "density_high_per_nm": np.maximum(high, density),
-            "cumulative": cumulative / cumulative[-1],
+            "cumulative": cumulative_share(diameter_nm, density),
         }
     )
-
-
-def point_statistics(diameter_nm: Floats, density: Floats) -> dict[str, float]:
-    """Return mode, mean, sd, d10, d50, d90 (nm) and span of one density per nm on an ascending grid."""
-    cumulative = cumulative_trapezoid(density, diameter_nm, initial=0)
-    total = cumulative[-1]
-    mean = float(np.trapezoid(density * diameter_nm, diameter_nm) / total)
-    variance = float(np.trapezoid(density * (diameter_nm - mean) ** 2, diameter_nm) / total)
-    d10, d50, d90 = (float(value) for value in np.interp((0.1, 0.5, 0.9), cumulative / total, diameter_nm))
-    return {
-        "mode": _mode(diameter_nm, density),
-        "mean": mean,
-        "sd": math.sqrt(variance),
-        "d10": d10,
-        "d50": d50,
-        "d90": d90,
-        "span": (d90 - d10) / d50,
-    }
-
-
-def _mode(diameter_nm: Floats, density: Floats) -> float:
-    """Return the highest point of the density, by a parabola through the logarithm around it."""
-    top = int(np.argmax(density))
-    if not 0 < top < density.size - 1 or density[top - 1] <= 0 or density[top + 1] <= 0:
-        return float(diameter_nm[top])
-    left, middle, right = np.log(density[top - 1 : top + 2])
-    curvature = left - 2.0 * middle + right
-    shift = 0.5 * (left - right) / curvature if curvature < 0 else 0.0
-    return float(diameter_nm[top] + shift * (diameter_nm[1] - diameter_nm[0]))
-
-
-def _statistics_with_intervals(
-    diameter_nm: Floats, density: Floats, drawn: Floats, n_tracks: int, systematic_sd: float
-) -> SizeStatistics:
-    point = point_statistics(diameter_nm, density)
-    replicas = [point_statistics(diameter_nm, row) for row in drawn]
-    estimates = {
-        name: _interval(
-            point[name],
-            np.array([replica[name] for replica in replicas]),
-            0.0 if name == "span" else systematic_sd,
-            n_tracks,
-        )
-        for name in SizeStatistics.STATISTICS
-    }
-    return SizeStatistics(**estimates, peaks=_peaks(diameter_nm, density, drawn, n_tracks, systematic_sd))
-
-
-def _interval(value: float, replicas: Floats, systematic_sd: float, n: int) -> Estimate:
-    """Return the value with its 95 % interval: bootstrap quantiles and the systematic part in quadrature."""
-    if not len(replicas):
-        return Estimate(value, math.nan, math.nan, n)
-    low, high = np.quantile(replicas, _BAND)
-    shared = _NORMAL_95 * systematic_sd * value
-    below = math.hypot(max(value - float(low), 0.0), shared)
-    above = math.hypot(max(float(high) - value, 0.0), shared)
-    return Estimate(value, max(value - below, 0.0), value + above, n)
-
-
-def _peaks(
-    diameter_nm: Floats, density: Floats, drawn: Floats, n_tracks: int, systematic_sd: float
-) -> tuple[Peak, ...]:
-    """Return the maxima that hold at least 2 % of the particles, with the share between their valleys."""
-    padded = np.concatenate([[0.0], density, [0.0]])
-    tops = find_peaks(padded, prominence=_MIN_PEAK_PROMINENCE * density.max())[0] - 1
-    cumulative = cumulative_trapezoid(density, diameter_nm, initial=0)
-    cumulative = cumulative / cumulative[-1]
-    valleys = [
-        0,
-        *(a + int(np.argmin(density[a:b])) for a, b in pairwise(tops)),
-        density.size - 1,
-    ]
-    peaks = []
-    for start, stop in pairwise(valleys):
-        window = slice(start, stop + 1)
-        fraction = float(cumulative[stop] - cumulative[start])
-        if fraction < _MIN_PEAK_FRACTION:
-            continue
-        replicas = np.array([_mode(diameter_nm[window], row[window]) for row in drawn])
-        value = _mode(diameter_nm[window], density[window])
-        peaks.append(Peak(_interval(value, replicas, systematic_sd, n_tracks), fraction))
-    return tuple(peaks)

@@ -43,6 +43,16 @@ def _log_probability_inside(position_m: float, drift_m: float, length_m: float, 
     return math.log(max(inside, 1e-12))
 
 
+@kernel("UniTuple(f8, 4)(i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8, i8)")
+def _displacement(
+    frames: Integers, x_m: Floats, y_m: Floats, drift_x_m: Floats, drift_y_m: Floats, n: int, later: int
+) -> tuple[float, float, float, float]:
+    """Return how far a particle moved of its own between two of its positions (x, y), and the drift (x, y), m."""
+    flow_x = drift_x_m[frames[later]] - drift_x_m[frames[n]]
+    flow_y = drift_y_m[frames[later]] - drift_y_m[frames[n]]
+    return x_m[later] - x_m[n] - flow_x, y_m[later] - y_m[n] - flow_y, flow_x, flow_y
+
+
 @kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8, f8, f8, f8, f8, f8)")
 def track_log_likelihood(
     offsets: Integers,
@@ -115,15 +125,11 @@ def track_log_likelihood(
             error_x = 0.0
             error_y = 0.0
             for n in range(start, stop - 1):
-                here, there = frames[n], frames[n + 1]
-                gap = float(there - here)
-                flow_x = drift_x_m[there] - drift_x_m[here]
-                flow_y = drift_y_m[there] - drift_y_m[here]
+                gap = float(frames[n + 1] - frames[n])
+                u_x, u_y, flow_x, flow_y = _displacement(frames, x_m, y_m, drift_x_m, drift_y_m, n, n + 1)
                 noise_here = sigma_m[n] * sigma_m[n] * growth
                 noise_there = sigma_m[n + 1] * sigma_m[n + 1] * growth
                 diagonal = variance * (gap - 2.0 * blur_coefficient) + noise_here + noise_there
-                u_x = x_m[n + 1] - x_m[n] - flow_x
-                u_y = y_m[n + 1] - y_m[n] - flow_y
                 if n == start:
                     pivot, error_x, error_y = diagonal, u_x, u_y
                 else:
@@ -174,28 +180,31 @@ def covariance_estimates(
         Columns D in m²/s, sigma² in m², number of steps; NaN where a track has no two steps in a row.
     """
     n_tracks = offsets.size - 1
-    result = np.full((n_tracks, 3), np.nan)
+    result = np.empty((n_tracks, 3))
     for track in range(n_tracks):
-        square = 0.0
-        product = 0.0
-        n_steps = 0
-        n_products = 0
-        last_x = 0.0
-        last_y = 0.0
-        last_was_step = False
-        for n in range(offsets[track], offsets[track + 1] - 1):
-            here, there = frames[n], frames[n + 1]
-            if there - here != 1:
-                last_was_step = False
-                continue
-            u_x = x_m[n + 1] - x_m[n] - (drift_x_m[there] - drift_x_m[here])
-            u_y = y_m[n + 1] - y_m[n] - (drift_y_m[there] - drift_y_m[here])
-            square += u_x * u_x + u_y * u_y
-            n_steps += 1
-            if last_was_step:
+        result[track, 0] = result[track, 1] = np.nan
+        result[track, 2] = 0.0
+        start, stop = offsets[track], offsets[track + 1]
+        if stop == start:
+            continue
+        square, product, last_x, last_y = 0.0, 0.0, 0.0, 0.0
+        n_steps, n_products, last_was_step = 0, 0, 0
+        # Each position is taken out of the drift once: it ends one step and begins the next.
+        here = frames[start]
+        here_x, here_y = x_m[start] - drift_x_m[here], y_m[start] - drift_y_m[here]
+        for n in range(start + 1, stop):
+            there = frames[n]
+            there_x, there_y = x_m[n] - drift_x_m[there], y_m[n] - drift_y_m[there]
+            if there - here == 1:
+                u_x, u_y = there_x - here_x, there_y - here_y
+                square += u_x * u_x + u_y * u_y
                 product += u_x * last_x + u_y * last_y
-                n_products += 1
-            last_x, last_y, last_was_step = u_x, u_y, True
+                n_steps += 1
+                n_products += last_was_step
+                last_x, last_y, last_was_step = u_x, u_y, 1
+            else:
+                last_x, last_y, last_was_step = 0.0, 0.0, 0
+            here, here_x, here_y = there, there_x, there_y
         result[track, 2] = n_steps
         if n_products > 0:
             mean_square = square / (2.0 * n_steps)
@@ -223,21 +232,41 @@ def displacement_moments(
         Columns sum of (dx² + dy²) in m², and count; row = lag.
     """
     result = np.zeros((max_lag + 1, 2))
+    sums = np.zeros(max_lag + 1)
+    longest = 0
     for track in range(offsets.size - 1):
-        stop = offsets[track + 1]
-        for n in range(offsets[track], stop):
-            for later in range(n + 1, stop):
-                lag = frames[later] - frames[n]
+        longest = max(longest, offsets[track + 1] - offsets[track])
+    x, y = np.empty(longest), np.empty(longest)
+    for track in range(offsets.size - 1):
+        start, stop = offsets[track], offsets[track + 1]
+        size = stop - start
+        for n in range(size):
+            x[n] = x_m[start + n] - drift_x_m[frames[start + n]]
+            y[n] = y_m[start + n] - drift_y_m[frames[start + n]]
+        if size > 0 and frames[stop - 1] - frames[start] == size - 1:
+            # Without a gap the lag is the distance in the array, and the inner loop becomes vector instructions.
+            for n in range(size - 1):
+                later_x, later_y, of_lag = x[n + 1 :], y[n + 1 :], sums[1:]
+                for k in range(min(max_lag, size - 1 - n)):
+                    u_x, u_y = later_x[k] - x[n], later_y[k] - y[n]
+                    of_lag[k] += u_x * u_x + u_y * u_y
+            for lag in range(1, min(max_lag, size - 1) + 1):
+                result[lag, 1] += size - lag
+            continue
+        for n in range(size):
+            for later in range(n + 1, size):
+                lag = frames[start + later] - frames[start + n]
                 if lag > max_lag:
                     break
-                d_x = x_m[later] - x_m[n] - (drift_x_m[frames[later]] - drift_x_m[frames[n]])
-                d_y = y_m[later] - y_m[n] - (drift_y_m[frames[later]] - drift_y_m[frames[n]])
-                result[lag, 0] += d_x * d_x + d_y * d_y
+                u_x, u_y = x[later] - x[n], y[later] - y[n]
+                sums[lag] += u_x * u_x + u_y * u_y
                 result[lag, 1] += 1.0
+    for lag in range(max_lag + 1):
+        result[lag, 0] = sums[lag]
     return result
 
 
-@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8)")
+@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8, i8)")
 def step_products(
     offsets: Integers,
     frames: Integers,
@@ -246,36 +275,39 @@ def step_products(
     drift_x_m: Floats,
     drift_y_m: Floats,
     distance: int,
+    lag: int,
 ) -> Floats:
-    """Return, for every track, the correlation of its one-frame steps ``distance`` steps apart.
+    """Return, for every track, the correlation of its steps of ``lag`` frames ``distance`` such steps apart.
 
-    Each track gives sum_n u_n·u_{n+k} in units of its own mean |u|², so that fast particles do not speak for
-    all; the sum over the products is what differs from 0 when steps k apart correlate.
+    Each track gives sum_n u_n·u_{n + distance lag} in units of its own mean |u|², so that fast particles do not
+    speak for all; the sum over the products is what differs from 0 when steps that far apart correlate. A step
+    begins at every position: with a longer lag they overlap, the two of a product never do (``distance`` > 0).
 
     Returns
     -------
-    (n_tracks, 2) float64
-        Columns normalised sum of products, and number of products; NaN and 0 for tracks that are too short or
-        have gaps.
+    (n_tracks, 3) float64
+        Columns normalised sum of products, number of products, and mean |u|² of all steps, m²; NaN, 0 and NaN for
+        tracks that are too short or have gaps.
     """
     n_tracks = offsets.size - 1
-    result = np.full((n_tracks, 2), np.nan)
+    result = np.full((n_tracks, 3), np.nan)
     result[:, 1] = 0.0
     for track in range(n_tracks):
         start, stop = offsets[track], offsets[track + 1]
-        n_steps = stop - start - 1
-        if n_steps <= distance or frames[stop - 1] - frames[start] != n_steps:
+        n_steps = stop - start - lag
+        n_products = n_steps - distance * lag
+        if n_products <= 0 or frames[stop - 1] - frames[start] != stop - start - 1:
             continue
         steps = np.empty((n_steps, 2))
         square = 0.0
         for n in range(n_steps):
-            here, there = frames[start + n], frames[start + n + 1]
-            steps[n, 0] = x_m[start + n + 1] - x_m[start + n] - (drift_x_m[there] - drift_x_m[here])
-            steps[n, 1] = y_m[start + n + 1] - y_m[start + n] - (drift_y_m[there] - drift_y_m[here])
-            square += steps[n, 0] ** 2 + steps[n, 1] ** 2
+            u_x, u_y, _, _ = _displacement(frames, x_m, y_m, drift_x_m, drift_y_m, start + n, start + n + lag)
+            steps[n, 0], steps[n, 1] = u_x, u_y
+            square += u_x**2 + u_y**2
         total = 0.0
-        for n in range(n_steps - distance):
-            total += steps[n, 0] * steps[n + distance, 0] + steps[n, 1] * steps[n + distance, 1]
+        for n in range(n_products):
+            total += steps[n, 0] * steps[n + distance * lag, 0] + steps[n, 1] * steps[n + distance * lag, 1]
         result[track, 0] = total / (square / n_steps)
-        result[track, 1] = n_steps - distance
+        result[track, 1] = n_products
+        result[track, 2] = square / n_steps
     return result

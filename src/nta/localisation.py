@@ -1,9 +1,10 @@
-"""Where a spot is, to a fraction of a pixel: the soft disc on background-subtracted raw pixels.
+"""Where a spot is, to a fraction of a pixel: Gaussians fitted to the raw pixels, and how sure that is.
 
-trackpy finds particles well; its refined position, taken from a band-passed 8-bit image, is twice as far off
-as this one (median at 50 particles per frame, benchmarks/localisation.py). A disc of about 1 µm also takes the
-*mean* position of a particle that moves during the exposure, which the likelihood of a track assumes; a matched
-filter would follow the brightest part.
+trackpy finds particles well; its refined position, taken from a band-passed 8-bit image, is two to three times as far
+off as this one (benchmarks/localisation.py). Each spot is fitted twice (:mod:`nta.spot_fit`): narrow and round, which
+no undetected neighbour can stretch, and with free width and direction, which finds the mean position of a particle
+that moved during the exposure. :func:`merged_chance` says how much of the way from the second to the first to go. The
+soft disc gives the light of a spot, and its position where no fit holds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nta.compilation import kernel
+from nta.spot_fit import fit_spots
 
 Floats = NDArray[np.float64]
 
@@ -117,12 +119,7 @@ ERROR_FLOOR_PX: Final = 0.08
 
 
 def localisation_error_px(noise_error_px: Floats, disagreement_px: Floats) -> Floats:
-    """Return the standard error per axis to reckon with, px.
-
-    Camera noise explains the error of bright isolated spots only. Haze, neighbours in the disc and merged spots
-    show themselves: they pull the detector's band-passed window and the raw disc to different places. On simulated
-    spots at 50 per frame the error per axis is 0.37 to 0.45 of that distance, 0.2 to 0.3 at 6 and 0.5 at 100
-    (``benchmarks/localisation.py``).
+    """Return the standard error per axis of the disc's centroid, px; the one to use where no fit holds.
 
     Parameters
     ----------
@@ -135,3 +132,145 @@ def localisation_error_px(noise_error_px: Floats, disagreement_px: Floats) -> Fl
         (NOISE_FACTOR * noise_error_px) ** 2 + (DISAGREEMENT_SHARE * disagreement_px) ** 2 + ERROR_FLOOR_PX**2
     )
     return total
+
+
+# Chosen together, most likely for 45,000 spots of six simulated captures (seed 1: exosomes at 6, 50 and 100 per frame,
+# 100 nm beads at 200, bright 60 nm particles at 50, a 16-bit capture whose brightness hardly grows with size), every
+# capture counted alike. In turn: constant, then the powers of minor-axis variance, peak over noise, mean variance,
+# crowding, unexplained light.
+MERGED_POWERS: Final = (-5.8, 3.5, 3.6, 5.0, 3.2, 1.7)
+_LEAST_UNEXPLAINED: Final = 3e-4
+
+NOISE_VARIANCE_FACTOR: Final = 2.4
+"""More than camera noise: the path of a particle that moved is no Gaussian, and the fit follows some of it."""
+
+UNEXPLAINED_SHARE_PX2: Final = 0.025
+"""Error variance for each unit of unexplained light, px²: its photon noise, and what else is wrong with the shape."""
+
+MERGED_SHARE: Final = 0.07
+"""Error variance of a spot that is certainly two, in units of the variance of the video's spots."""
+
+DISAGREEMENT_SHARES: Final = (0.08, 0.27)
+"""Of half the squared distance to the detector's position: always, and for each spot expected within 4 sd."""
+
+
+def crowding(n_spots: int, shape: tuple[int, int], spot_sd_px: float) -> float:
+    """Return the mean number of spots within 4 sd of a place, were they spread at random.
+
+    Parameters
+    ----------
+    n_spots : int
+        Spots of the frame.
+    shape : tuple of int
+        Height and width of the frame, px.
+    spot_sd_px : float
+        Standard deviation of the video's spots, px.
+    """
+    return n_spots * math.pi * (4.0 * spot_sd_px) ** 2 / (shape[0] * shape[1])
+
+
+def merged_chance(fits: Floats, noise_sd: float, spot_sd_px: float, crowd: float) -> Floats:
+    """Return how likely each free fit has taken a neighbour that was not detected for part of its spot.
+
+    Such a fit is wider in both directions than one particle of its brightness, and explains its light badly. The
+    logarithm of the odds is linear in the logarithms of these (:data:`MERGED_POWERS`). The position taken lies this
+    share of the way from the free to the narrow one.
+
+    Parameters
+    ----------
+    fits : (n, 10) float64
+        From :func:`nta.spot_fit.fit_spots`.
+    noise_sd : float
+        Camera noise, grey levels.
+    spot_sd_px : float
+        Standard deviation of the video's spots, px.
+    crowd : float
+        From :func:`crowding`.
+    """
+    constant, minor, brightness, width, crowded, unexplained = MERGED_POWERS
+    mean = 0.5 * (fits[:, 3] + fits[:, 4])
+    least = mean - np.hypot(0.5 * (fits[:, 3] - fits[:, 4]), fits[:, 5])
+    log_odds = (
+        constant
+        + minor * np.log(least / spot_sd_px**2)
+        + brightness * np.log(fits[:, 0] / noise_sd)
+        + width * np.log(mean / spot_sd_px**2)
+        + crowded * math.log(crowd)
+        + unexplained * np.log(fits[:, 9] + _LEAST_UNEXPLAINED)
+    )
+    chance: Floats = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40.0, 40.0)))
+    return chance
+
+
+def fit_error_px(fits: Floats, chance: Floats, disagreement_px: Floats, spot_sd_px: float, crowd: float) -> Floats:
+    """Return the standard error per axis of the fitted positions, px.
+
+    A sum of variances: camera noise (from the fit's information), light that the fit does not explain, the two ways
+    in which a spot that may be two is off, and half the squared distance to the detector's position, which counts
+    the more the more crowded the frame is.
+
+    Parameters
+    ----------
+    fits : (n, 10) float64
+        From :func:`nta.spot_fit.fit_spots`.
+    chance : (n,) float64
+        From :func:`merged_chance`.
+    disagreement_px : (n,) float64
+        Distance between the detector's position and this one, px.
+    spot_sd_px, crowd : float
+        As in :func:`merged_chance`.
+    """
+    between = np.sum((fits[:, 6:8] - fits[:, 1:3]) ** 2, axis=1)
+    # A choice between two places, taken with this chance, is off by chance (1 - chance) distance² in both axes.
+    merged = MERGED_SHARE * chance * spot_sd_px**2 + 0.5 * chance * (1.0 - chance) * between
+    apart = 0.5 * (DISAGREEMENT_SHARES[0] + DISAGREEMENT_SHARES[1] * crowd) * disagreement_px**2
+    alone = NOISE_VARIANCE_FACTOR * fits[:, 8] + UNEXPLAINED_SHARE_PX2 * fits[:, 9]
+    total: Floats = np.sqrt(alone + merged + apart)
+    return total
+
+
+def localise(
+    signal: NDArray[np.float32],
+    saturated: NDArray[np.bool_],
+    detected: Floats,
+    noise_sd: float,
+    spot_sd_px: float,
+    radius_px: float,
+) -> Floats:
+    """Return positions, errors and light of the spots of one frame.
+
+    Parameters
+    ----------
+    signal : (height, width) float32
+        Raw frame minus background, particles positive.
+    saturated : (height, width) bool
+        Pixels at the end of the camera's range, which the fit leaves out.
+    detected : (n, 3 or more) float64
+        y, x (px) and mass of the spots that the detector saw.
+    noise_sd : float
+        Standard deviation of a pixel without light, grey levels.
+    spot_sd_px : float
+        Standard deviation of a Gaussian as wide as the video's spots, px.
+    radius_px : float
+        Radius of the disc, px; also the largest error.
+
+    Returns
+    -------
+    (n, 4) float64
+        y, x and standard error per axis (px), light in the disc (grey levels).
+    """
+    y, x = np.ascontiguousarray(detected[:, 0]), np.ascontiguousarray(detected[:, 1])
+    disc = soft_disc_centroids(signal, y, x, radius_px, N_RECENTRES, MAX_SHIFT_PX)
+    if not len(y):
+        return np.empty((0, 4))
+    brightest_first = np.argsort(-detected[:, 2], kind="stable")
+    fits = fit_spots(signal, saturated, y, x, brightest_first, noise_sd**2, spot_sd_px, MAX_SHIFT_PX)
+    crowd = crowding(len(y), signal.shape, spot_sd_px)
+    chance = merged_chance(fits, noise_sd, spot_sd_px, crowd)
+    at = fits[:, 1:3] + chance[:, None] * (fits[:, 6:8] - fits[:, 1:3])
+    sigma = fit_error_px(fits, chance, np.hypot(at[:, 0] - y, at[:, 1] - x), spot_sd_px, crowd)
+    disc_error = localisation_error_px(noise_sd * disc[:, 3], np.hypot(disc[:, 0] - y, disc[:, 1] - x))
+    holds = np.isfinite(sigma) & (fits[:, 0] > noise_sd)
+    at = np.where(holds[:, None], at, disc[:, :2])
+    sigma = np.minimum(np.where(holds, sigma, disc_error), radius_px)
+    return np.column_stack([at, sigma, disc[:, 2]])

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import pandas as pd
-
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
-from nta.distribution import Peak, SizeDistribution, SizeStatistics
+from nta.distribution import SizeDistribution
 from nta.quality import Flag
 from nta.settings import Scalar, Sourced
+from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ class Measurement:
             "message": self.message,
             "sample": self.sample,
             "captures": [_capture_dict(capture) for capture in self.captures],
-            "size_nm": _size_dict(self.size),
+            "size_nm": _size_dict(self.size) | _other_readings(self.distribution),
             "concentration_per_ml": {
                 "measured": self.concentration.measured.to_dict(),
                 "stock": None if self.concentration.stock is None else self.concentration.stock.to_dict(),
@@ -179,13 +178,39 @@ def _capture_dict(capture: Capture) -> dict[str, Any]:
 
 def _size_dict(size: SizeStatistics) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(size, name).to_dict() for name in SizeStatistics.STATISTICS}
-    row["peaks"] = [{"diameter": peak.diameter.to_dict(), "fraction": _finite(peak.fraction)} for peak in size.peaks]
+    row["peaks"] = [_peak_dict(peak) for peak in size.peaks]
     return row
 
 
-def empty_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the track and diffusion tables of an input in which nothing was found: all columns, no row."""
-    return Tracks.empty_table(), Diffusion.empty_table()
+def _other_readings(distribution: SizeDistribution) -> dict[str, Any]:
+    """Return what stands beside the number-weighted statistics: method, volume, mixture, windows."""
+    volume = distribution.volume
+    return {
+        "method": distribution.method,
+        "volume": {
+            **{name: getattr(volume.size, name).to_dict() for name in SizeStatistics.STATISTICS},
+            "particles_above_d90": _finite(volume.particles_above_d90),
+            "n_effective": _finite(volume.n_effective),
+        },
+        "mixture": [
+            {"mode_nm": part.mode_nm, "cv": part.cv, "fraction": part.fraction}
+            for part in distribution.mixture.components
+        ],
+        "windows": [
+            {
+                "low_nm": window.low_nm,
+                "high_nm": _finite(window.high_nm),
+                "by_number": window.by_number.to_dict(),
+                "by_volume": window.by_volume.to_dict(),
+            }
+            for window in distribution.windows
+        ],
+    }
 
 
-__all__ = ["SCHEMA", "Capture", "Counts", "Measurement", "Peak", "Provenance", "Status", "empty_tables"]
+def _peak_dict(peak: Peak) -> dict[str, Any]:
+    shares = {name: _finite(getattr(peak, name)) for name in ("fraction", "fraction_low", "fraction_high")}
+    return {"diameter": peak.diameter.to_dict(), **shares}
+
+
+__all__ = ["SCHEMA", "Capture", "Counts", "Measurement", "Peak", "Provenance", "Status"]

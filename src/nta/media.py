@@ -10,6 +10,7 @@ from typing import Final, Literal
 from nta.errors import SettingsError
 
 ZERO_CELSIUS_K: Final = 273.15
+UM3_PER_ML: Final = 1e12
 
 Medium = Literal["water", "pbs"]
 

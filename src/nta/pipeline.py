@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,20 +19,31 @@ import nta
 from nta.compilation import is_compiled, load_kernels
 from nta.concentration import Concentration, particle_concentration
 from nta.detection import Detections, detect
-from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion, estimate_diffusion
-from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_distribution, systematic_relative_sd
+from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion, estimate_diffusion, smallest_diameter_nm
+from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_distribution
 from nta.errors import NTAError, UsageError
 from nta.measurement import Capture, Counts, Measurement, Provenance, Status
 from nta.progress import Progress, silent
 from nta.quality import Flag, assess, flag
 from nta.settings import Settings, Sourced
 from nta.tracking import Tracks, link, values_of_linking
+from nta.uncertainty import systematic_relative_sd
 from nta.video import Video, open_video
 
 __all__ = ["analyze"]
 
 _LIBRARIES: Final = ("numpy", "scipy", "pandas", "numba", "trackpy", "scikit-image", "av", "tifffile")
-_ON_RECORD: Final = ("frames", "roi", "exclude", "size_range_nm", "method", "engine", "allow_partial", "seed")
+_ON_RECORD: Final = (
+    "frames",
+    "roi",
+    "exclude",
+    "size_range_nm",
+    "windows_nm",
+    "method",
+    "engine",
+    "allow_partial",
+    "seed",
+)
 """Settings that change the result and that no step reports: kept where somebody stated them."""
 
 _SECOND_PASS_SHARE: Final = 0.8
@@ -145,7 +157,9 @@ def _measure_capture(path: Path, settings: Settings, progress: Progress) -> _Mea
 
 def _smallest_found_nm(tracks: Tracks, settings: Settings) -> float | None:
     """Return the diameter that the second linking must still hold: 0.8 of the 2nd percentile of the first fit."""
-    first = size_distribution(estimate_diffusion(tracks, settings), settings, n_draws=0)
+    # Always by the default read-out: another one must not change the tracks.
+    plain = settings.model_copy(update={"method": None})
+    first = size_distribution(estimate_diffusion(tracks, settings), plain, n_draws=0)
     if first.table.empty:
         return None
     asked = SMALLEST_NM if settings.size_range_nm is None else settings.size_range_nm[0]
@@ -165,8 +179,13 @@ def _sized(
     tracks = _together([one.tracks for one in measured])
     values = _values_of(measured, settings)
     diffusion = estimate_diffusion(tracks, settings)
+    systematic = systematic_relative_sd(values, diffusion.lag.frames)
     distribution = size_distribution(
-        diffusion, settings, systematic_relative_sd=systematic_relative_sd(values), progress=progress
+        diffusion,
+        settings,
+        tracks=tracks,
+        systematic_relative_sd=systematic,
+        progress=progress,
     )
     dilution = values["dilution"].value
     concentration = particle_concentration(
@@ -176,11 +195,19 @@ def _sized(
         dilution=float(dilution) if isinstance(dilution, int | float) else None,
         masked_px=tuple(one.detections.masked_px for one in measured),
     )
+    values |= _found_by_the_way(tracks, diffusion)
     flags = (
         *(flag("capture_rejected", str(error)) for error in refusals),
         *_faults(measured),
         *_outside_range(diffusion, distribution, settings),
-        *assess([(one.video.path.name, one.detections) for one in measured], tracks, diffusion, concentration, values),
+        *assess(
+            [(one.video.path.name, one.detections) for one in measured],
+            tracks,
+            diffusion,
+            concentration,
+            values,
+            distribution,
+        ),
     )
     status, code, message = _verdict(flags, distribution)
     return Measurement(
@@ -228,6 +255,18 @@ def _values_of(measured: list[_Measured], settings: Settings) -> dict[str, Sourc
         settings.min_track if stated else DEFAULT_MIN_TRACK, settings.origin("min_track") if stated else "assumed"
     )
     return values
+
+
+def _found_by_the_way(tracks: Tracks, diffusion: Diffusion) -> dict[str, Sourced]:
+    """Return what the tracks themselves told: the smallest size that is followed, and a lag other than one frame."""
+    found = {}
+    limit_nm = smallest_diameter_nm(tracks)
+    if math.isfinite(limit_nm):
+        found["smallest_diameter_nm"] = Sourced(round(limit_nm, 1), "video")
+    if diffusion.lag.frames > 1:
+        found["lag_frames"] = Sourced(diffusion.lag.frames, "video")
+        found["min_track"] = Sourced(diffusion.min_track, "video")
+    return found
 
 
 def _as_lists(value: Any) -> Any:  # noqa: ANN401  # any setting

@@ -24,8 +24,6 @@ MISSING: Final[dict[str, str]] = {
 }
 """Why a sample has no number of particles, and what to do about it."""
 
-_Z95: Final = 1.959963984540054
-
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
@@ -40,18 +38,16 @@ class Harvest:
     stock : Estimate or None
         Concentration of the undiluted liquid, particles/mL; ``None`` when the dilution is not known.
     volume_ml : float or None
-        Volume, mL; ``None`` when not stated.
+        Volume, mL, taken as exact; ``None`` when not stated.
     is_measured : bool
         Whether there is a concentration in the measuring cell, so that only the dilution is lacking.
     is_relative : bool
         Whether the concentration rests on a nominal depth.
-    volume_relative_sd : float
-        Relative standard deviation of the volume; 0 takes the stated volume as exact.
 
     Raises
     ------
     UsageError
-        If the volume is not positive or its standard deviation is negative.
+        If the volume is not positive.
     """
 
     day: str
@@ -61,13 +57,10 @@ class Harvest:
     volume_ml: float | None
     is_measured: bool = True
     is_relative: bool = False
-    volume_relative_sd: float = 0.0
 
     def __post_init__(self) -> None:
         if self.volume_ml is not None and not self.volume_ml > 0:
             raise UsageError(f"a volume of {self.volume_ml:g} mL is not positive; give None when it is not known")
-        if not self.volume_relative_sd >= 0:
-            raise UsageError(f"a relative standard deviation of {self.volume_relative_sd:g} is below 0; 0.01 is 1 %")
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -88,7 +81,7 @@ class Harvest:
         """Particles in the volume: stock x volume; missing when :attr:`missing` is not empty."""
         if self.missing or self.stock is None or self.volume_ml is None:
             return Estimate.missing()
-        return times_volume(self.stock, self.volume_ml, self.volume_relative_sd)
+        return self.stock.scaled(self.volume_ml)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,32 +131,6 @@ class DailyYield:
             return f"no day has a number of particles (missing: {names})"
         lacking = len(self.missing_days)
         return f"sum of {known} of {len(self.days)} days; {lacking} missing and not counted: {names}"
-
-
-def times_volume(stock: Estimate, volume_ml: float, volume_relative_sd: float = 0.0) -> Estimate:
-    """Return the number of particles in a volume, with its 95 % interval.
-
-    Both factors are positive, so their errors add in quadrature on the logarithmic scale, side by side:
-    ln(high/value) = sqrt(ln(high_c/c)^2 + (1.96 sd_V/V)^2).
-
-    Parameters
-    ----------
-    stock : Estimate
-        Concentration, particles/mL.
-    volume_ml : float
-        Volume, mL.
-    volume_relative_sd : float
-        Relative standard deviation of the volume, such as 0.01 for 1 %.
-    """
-    scaled = stock.scaled(volume_ml)
-    if volume_relative_sd == 0 or not scaled.value > 0:
-        return scaled
-    volume_part = _Z95 * volume_relative_sd
-    low = 0.0
-    if scaled.low != 0:
-        low = scaled.value * math.exp(-math.hypot(math.log(scaled.value / scaled.low), volume_part))
-    high = scaled.value * math.exp(math.hypot(math.log(scaled.high / scaled.value), volume_part))
-    return Estimate(scaled.value, low, high, stock.n)
 
 
 def sum_of(estimates: Iterable[Estimate]) -> Estimate:

@@ -29,7 +29,7 @@ def test_noise_is_not_quantised(sd):
     # 460800 values: a relative error of 0.1 %; integers add 1/12 to the variance
     appearance = look(noise_frames(sd, level=400.0))
     assert appearance.noise_sd == pytest.approx(np.sqrt(sd**2 + 1 / 12), rel=0.02)
-    assert not appearance.has_spots
+    assert appearance.spot_sd_px == 1.35  # the default: camera noise has no width
     assert not appearance.inverted
 
 
@@ -50,7 +50,6 @@ def test_noise_and_background_follow_the_illumination():
 def test_spots_tell_their_width_and_their_side(sd_px, sign):
     level = 60.0 if sign > 0 else 190.0
     appearance = look(spotted(sd_px, sign * 100.0, level=level))
-    assert appearance.has_spots
     assert appearance.inverted == (sign < 0)
     assert appearance.spot_sd_px == pytest.approx(sd_px, rel=0.1)
     assert appearance.diameter_px == 2 * max(round(2.25 * appearance.spot_sd_px), 3) + 1
@@ -86,6 +85,16 @@ def test_cameras_of_ten_to_sixteen_bits(brightest, full_scale):
     appearance = look(frames)
     assert appearance.full_scale == full_scale
     assert appearance.saturated_share == (brightest == full_scale) / frames.size
+
+
+def test_the_bits_that_a_file_states_are_believed_unless_a_sample_is_beyond_them():
+    frames = noise_frames(3.0, level=100.0)
+    assert look(frames).full_scale == 1023
+    assert look(frames, bit_depth=12).full_scale == 4095
+    assert look(frames, bit_depth=16).full_scale == 1023
+    frames[0, 5, 5] = 9000
+    assert look(frames, bit_depth=12).full_scale == 16383
+    assert look(frames.astype(np.uint8), bit_depth=8).full_scale == 255
 
 
 def test_saturated_share_of_eight_bits():

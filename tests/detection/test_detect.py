@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from nta.detection.trackpy_engine import FEATURE_COLUMNS, locate, margin_px
 from nta.errors import RejectedError, SettingsError
 from nta.settings import Settings
 from nta.simulation import Scene, frames
+from nta.video import open_video
 
 SCENE = {"width_px": 192, "height_px": 144, "particles_per_frame": 14.0, "n_frames": 24, "seed": 5}
 
@@ -112,6 +114,26 @@ def test_cameras_with_more_than_eight_bits(film, bits):
     eight = detect(film(stack(), "eight.mkv"))
     assert detections.appearance.full_scale == (4095 if bits == 12 else 65535)
     assert len(detections.table) == pytest.approx(len(eight.table), rel=0.25)
+
+
+def test_a_dim_video_of_twelve_bits_is_saturated_at_the_top_of_twelve_bits(tmp_path):
+    """A bright corner at 1023, the top of 10 bits, is not saturated where the file states 12."""
+    images = np.minimum(stack(bit_depth=16, gain=1.0, read_noise=2.0, offset=100.0), 1023)
+    images[:, :12, :12] = 1023
+    path = tmp_path / "twelve.mkv"
+    height, width = images.shape[1:]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25, options={"level": "3"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "gray12le"
+        for image in images:
+            frame = av.VideoFrame(width, height, "gray12le")
+            padded = np.zeros((height, frame.planes[0].line_size // 2), np.uint16)
+            padded[:, :width] = image
+            frame.planes[0].update(padded.tobytes())
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    appearance = detect(open_video(path)).appearance
+    assert (appearance.full_scale, appearance.saturated_share) == (4095, 0.0)
 
 
 def test_refined_positions_lie_closer_to_the_light_than_the_detectors(filmed):

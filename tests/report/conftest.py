@@ -15,11 +15,12 @@ import pytest
 
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
-from nta.distribution import Peak, SizeDistribution, SizeStatistics
+from nta.distribution import SizeDistribution
 from nta.estimate import Estimate
 from nta.measurement import Capture, Counts, Measurement, Provenance
 from nta.quality import Flag
 from nta.settings import Settings, Sourced, resolve
+from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import LinkedCapture, Tracks
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _distribution(parts: list[tuple[float, float, float]], n_tracks: int) -> Siz
         d50=_estimate(float(d50), 0.02, n_tracks - 3),
         d90=_estimate(float(d90), 0.04),
         span=_estimate(float((d90 - d10) / d50), 0.07),
-        peaks=tuple(Peak(_estimate(float(d[i]), 0.03), s) for i, s in zip(top, share, strict=False)),
+        peaks=tuple(Peak(_estimate(float(d[i]), 0.03), s, 0.9 * s, min(1.1 * s, 1.0)) for i, s in zip(top, share, strict=False)),
     )
     return SizeDistribution(table, size, n_tracks)
 

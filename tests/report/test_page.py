@@ -2,11 +2,13 @@
 
 import html.parser
 import re
+from dataclasses import replace
 
 import pytest
 
 from nta.report import render_page, save
 from nta.report.figures import figure_svg
+from nta.settings import Sourced
 
 _ATTRIBUTES_THAT_FETCH = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
 
@@ -111,6 +113,24 @@ def test_every_value_flag_loss_and_capture_is_there(example):
     assert "Tracks too short 617" in text
     assert "Search range 18.25 px video" in text
     assert "Dilution 1000 command line" in text
+
+
+def test_only_what_is_said_of_the_capture_is_assumed_and_the_rest_is_a_default(example):
+    measurement = example("ok")
+    computed = {
+        "engine": Sourced("fused", "assumed"),
+        "memory": Sourced(0, "assumed"),
+        "min_track": Sourced(5, "assumed"),
+    }
+    measurement = replace(measurement, values={**measurement.values, **computed})
+    text = _Page(render_page(measurement)).text
+    head = text[text.index("Assumed, not read:") : text.index("Give what you know")]
+    assert "pixel size 0.14" in head
+    for words in ("engine", "fewest positions", "frames a particle", "sizes looked for"):
+        assert words not in head
+    assert "Engine fused default" in text
+    assert "Fewest positions of a track 5 default" in text
+    assert "Pixel size 0.14 µm/px assumed" in text
 
 
 def test_the_figure_is_inside_the_page(example):

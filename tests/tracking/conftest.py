@@ -71,7 +71,7 @@ def make_acquisition(n_frames: int = 60, **changes: float) -> Acquisition:
 def as_detections(table: pd.DataFrame, n_frames: int = 60, **acquisition: float) -> Detections:
     """Return a table of spots as the detector would: every column there, every spot of equal brightness."""
     flat = np.zeros((HEIGHT, WIDTH), dtype=np.float32)
-    appearance = Appearance(flat, 1.0, flat + 1, 2.0, True, False, 0.0, 255)
+    appearance = Appearance(flat, 1.0, flat + 1, 2.0, False, 0.0, 255)
     equal = {
         "mass": 100.0,
         "size": 2.0,

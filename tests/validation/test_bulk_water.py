@@ -16,8 +16,8 @@ from click.testing import CliRunner
 import nta
 from nta.detection import Detections
 from nta.errors import NTAError
+from nta.lags import short_lag_score
 from nta.measurement import Measurement
-from nta.quality import short_lag_score
 from nta.settings import Settings
 from nta.tracking import Tracks
 from nta.tracking.flow import drift_from_links
@@ -128,6 +128,7 @@ def test_the_film_is_measured_and_does_not_go_unnoticed(film):
     assert {"short_lags", "lossy_source", "crowded"} <= {flag["code"] for flag in printed["flags"]}
     assert printed["status"] == "warn"
     assert 0.41 < diffusion_um2_s(measurement.tracks) < 0.45
+    assert printed["counts"]["tracks_used"] > 500
 
 
 def test_the_stack_is_measured_and_does_not_go_unnoticed(stack):
@@ -136,7 +137,7 @@ def test_the_stack_is_measured_and_does_not_go_unnoticed(stack):
     assert stack.values["invert"] == (True, "video")
     assert 0.41 < diffusion_um2_s(stack.tracks) < 0.45
     # Steps two apart correlate by +0.08: no blur can do that.
-    correlation, z = short_lag_score(stack.tracks, 5, 2)
+    correlation, z = short_lag_score(list(stack.tracks.flat(5)), 2)
     assert correlation == pytest.approx(0.08, abs=0.03)
     assert z > 4
 
@@ -146,6 +147,33 @@ def test_short_lags_read_low_and_long_ones_do_not(stack):
     msd = nta.ensemble_msd(stack.tracks)
     first = float(msd["msd_um2"].iloc[0] / (4 * msd["lag_s"].iloc[0]))
     assert first < 0.9 * diffusion_um2_s(stack.tracks)
+
+
+def test_the_spheres_of_the_film_are_sized_all_the_same(film):
+    # 1 µm latex; single steps, R from the exposure, would read 1.4
+    measurement, printed = film
+    for name in ("mode", "d50"):
+        assert 950 < printed["size_nm"][name]["value"] < 1050
+    check_lag(measurement)
+
+
+def test_the_spheres_of_the_stack_are_sized_all_the_same(stack):
+    for size in (stack.size.mode, stack.size.d50):
+        assert 950 < size.value < 1050
+    check_lag(stack)
+
+
+def check_lag(measurement: Measurement) -> None:
+    """Sizes come from steps of several frames; the flag says which, and what D is there."""
+    lag = measurement.diffusion.lag
+    assert lag.is_safe
+    assert 4 <= lag.frames <= 12
+    assert measurement.diffusion.table["n_positions"].min() >= 2 * lag.frames + 1
+    # The mean over all that is tracked, the slow ones too; published for 1 µm at 20 °C: 0.4286
+    assert 0.40 < lag.diffusion_um2_s < 0.45
+    (message,) = (flag.message for flag in measurement.flags if flag.code == "short_lags")
+    assert f"steps of {lag.frames} frames" in message
+    assert f"{lag.diffusion_um2_s:.2g} µm²/s" in message
 
 
 def test_parameters_chosen_from_the_film_are_those_of_its_spots(film, stack):

@@ -12,12 +12,12 @@ from typing import Final
 from nta.batch.manifest import Manifest, Sample
 from nta.concentration import Concentration
 from nta.csvtable import Cell, csv_text, write_whole
-from nta.distribution import SizeStatistics
 from nta.errors import NTAError, UsageError
 from nta.estimate import Estimate
 from nta.measurement import Measurement, Status
 from nta.progress import Progress, silent
 from nta.settings import Settings
+from nta.size_statistics import SizeStatistics
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 from typing import Any, Final
 
 import numpy as np
@@ -16,15 +20,10 @@ from nta.detection.engines import DEFAULT_ENGINE, Finder, spot_finder
 from nta.detection.threshold import choose_min_mass
 from nta.detection.trackpy_engine import FEATURE_COLUMNS, margin_px
 from nta.errors import RejectedError, SettingsError
-from nta.localisation import (
-    DISC_RADIUS_UM,
-    MAX_SHIFT_PX,
-    N_RECENTRES,
-    localisation_error_px,
-    soft_disc_centroids,
-)
+from nta.localisation import DISC_RADIUS_UM, localise
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced, resolve
+from nta.threads import thread_count
 from nta.video import Fault, RepeatFilter, Video, is_noisy
 
 __all__ = ["Appearance", "Detections", "detect"]
@@ -32,7 +31,11 @@ __all__ = ["Appearance", "Detections", "detect"]
 MIN_FRAMES: Final = 5
 """Fewer frames hold no track that could be sized."""
 
+_AHEAD: Final = 2
+"""Frames that wait for each thread: enough to keep it busy, few enough for the memory."""
+
 _COLUMNS: Final = (*FEATURE_COLUMNS, "y_refined", "x_refined", "sigma_px", "disc_mass")
+_NO_ROWS: Final = np.empty((0, len(_COLUMNS) + 1))
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,6 @@ def detect(
     video: Video,
     settings: Settings | None = None,
     *,
-    sidecar: dict[str, Any] | None = None,
     progress: Progress = silent,
 ) -> Detections:
     """Find the spots of every frame.
@@ -102,8 +104,6 @@ def detect(
         From :func:`nta.open_video`.
     settings : Settings, optional
         What was asked for.
-    sidecar : dict, optional
-        Values of a file beside the video.
     progress : callable, optional
         Told ``("detect", frames done, frames in all)``.
 
@@ -120,7 +120,7 @@ def detect(
         If a setting does not fit this video.
     """
     settings = Settings() if settings is None else settings
-    acquisition, values = resolve(settings, video, sidecar)
+    acquisition, values = resolve(settings, video)
     left, top, width, height = _field(video, settings)
     window = (slice(top, top + height), slice(left, left + width))
     start, stop = (0, None) if settings.frames is None else settings.frames
@@ -139,7 +139,7 @@ def detect(
         )
     samples: NDArray[Any] = np.stack([frame[window] for frame in sampled])
     del sampled
-    appearance = look(samples, settings.invert)
+    appearance = look(samples, settings.invert, video.bit_depth)
     _reject_without_signal(video, samples, appearance)
     diameter_px = settings.diameter_px or appearance.diameter_px
     engine = DEFAULT_ENGINE if settings.engine is None else settings.engine
@@ -160,12 +160,16 @@ def detect(
     ):
         stated = getattr(settings, name) is not None
         values[name] = Sourced(value, settings.origin(name) if stated else "video")
-    find = spot_finder(engine, (height, width), samples.dtype, diameter_px, invert=appearance.inverted, gain=gain)
+    finders = [
+        spot_finder(engine, (height, width), samples.dtype, diameter_px, invert=appearance.inverted, gain=gain)
+        # trackpy keeps to one thread: nobody promises that two may run it at once.
+        for _ in range(thread_count() if engine == "fused" else 1)
+    ]
     values["engine"] = Sourced(engine, settings.origin("engine"))
     repeats = RepeatFilter(is_noisy(samples))
     del samples
     radius_px = max(DISC_RADIUS_UM / acquisition.mpp, diameter_px / 2.0)
-    rows, n_frames = _search(video, window, (start, stop), repeats, appearance, find, min_mass, radius_px, progress)
+    rows, n_frames = _search(video, window, (start, stop), repeats, appearance, finders, min_mass, radius_px, progress)
     faults = repeats.faults(video)
     table, ledger = _table(rows, (left, top), settings)
     return Detections(
@@ -215,26 +219,46 @@ def _search(
     frames: tuple[int, int | None],
     repeats: RepeatFilter,
     appearance: Appearance,
-    find: Finder,
+    finders: Sequence[Finder],
     min_mass: float,
     radius_px: float,
     progress: Progress,
 ) -> tuple[NDArray[np.float64], int]:
-    """Return one row a spot, (n, columns + frame), and the number of frames looked at."""
+    """Return one row a spot, (n, columns + frame), and the number of frames looked at.
+
+    Frames are decoded here and searched in as many threads as there are finders, a few at a time, so that memory does
+    not grow with the video; their rows are put together in the order of the frames.
+    """
     start, stop = frames
     held = _count(video)
     total = (held if stop is None else min(stop, held)) - start
+    idle: SimpleQueue[Finder] = SimpleQueue()
+    for finder in finders:
+        idle.put(finder)
+
+    def search(number: int, frame: NDArray[Any]) -> NDArray[np.float64]:
+        find = idle.get()
+        try:
+            features = find(frame, min_mass)
+        finally:
+            idle.put(find)
+        return _localised(features, frame, appearance, radius_px, number) if len(features) else _NO_ROWS
+
     found: list[NDArray[np.float64]] = []
-    n_frames = 0
-    for number, raw in repeats.passed(video.numbered_frames(start, stop, hashed=True)):
-        frame = np.ascontiguousarray(raw[window])
-        features = find(frame, min_mass)
-        n_frames += 1
-        if len(features):
-            found.append(_localised(features, frame, appearance, radius_px, number))
-        progress("detect", repeats.n_frames, total)
-    rows = np.concatenate(found) if found else np.empty((0, len(_COLUMNS) + 1))
-    return rows, n_frames
+    waiting: deque[Future[NDArray[np.float64]]] = deque()
+
+    def collect(room: int) -> None:
+        while len(waiting) > room:
+            found.append(waiting.popleft().result())
+            progress("detect", repeats.n_frames - len(waiting), total)
+
+    with ThreadPoolExecutor(len(finders)) as pool:
+        for number, raw in repeats.passed(video.numbered_frames(start, stop, hashed=True)):
+            # A copy: readers may fill the same buffer again.
+            waiting.append(pool.submit(search, number, np.array(raw[window])))
+            collect(_AHEAD * len(finders))
+        collect(0)
+    return np.concatenate([_NO_ROWS, *found]), len(found)
 
 
 def _localised(
@@ -242,12 +266,9 @@ def _localised(
 ) -> NDArray[np.float64]:
     """Return the features of one frame with their second localisation and the frame number in the last column."""
     signal = np.ascontiguousarray(appearance.signal(frame), dtype=np.float32)
-    y, x = np.ascontiguousarray(features[:, 0]), np.ascontiguousarray(features[:, 1])
-    refined = soft_disc_centroids(signal, y, x, radius_px, N_RECENTRES, MAX_SHIFT_PX)
-    mass = refined[:, 2]
-    disagreement = np.hypot(refined[:, 0] - y, refined[:, 1] - x)
-    sigma = np.minimum(localisation_error_px(appearance.noise_sd * refined[:, 3], disagreement), radius_px)
-    return np.column_stack([features, refined[:, :2], sigma, mass, np.full(len(features), float(number))])
+    saturated = frame <= 0 if appearance.inverted else frame >= appearance.full_scale
+    places = localise(signal, saturated, features, appearance.noise_sd, appearance.spot_sd_px, radius_px)
+    return np.column_stack([features, places, np.full(len(features), float(number))])
 
 
 def _table(

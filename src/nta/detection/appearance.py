@@ -43,9 +43,8 @@ class Appearance:
     noise_map : (height, width) float32
         The same, place by place: it follows the illumination.
     spot_sd_px : float
-        Standard deviation of a Gaussian that is as wide as the spots, px.
-    has_spots : bool
-        Whether neighbouring pixels share light beyond chance; otherwise ``spot_sd_px`` is a default.
+        Standard deviation of a Gaussian that is as wide as the spots, px; a default where neighbouring pixels share
+        no light beyond chance.
     inverted : bool
         Whether the particles are darker than the ground.
     saturated_share : float
@@ -58,7 +57,6 @@ class Appearance:
     noise_sd: float
     noise_map: NDArray[np.float32]
     spot_sd_px: float
-    has_spots: bool
     inverted: bool
     saturated_share: float
     full_scale: int
@@ -90,7 +88,9 @@ class Appearance:
         return -difference if self.inverted else difference
 
 
-def look(samples: NDArray[np.uint8] | NDArray[np.uint16], inverted: bool | None = None) -> Appearance:
+def look(
+    samples: NDArray[np.uint8] | NDArray[np.uint16], inverted: bool | None = None, bit_depth: int | None = None
+) -> Appearance:
     """Describe a video from frames spread over it.
 
     Parameters
@@ -99,31 +99,37 @@ def look(samples: NDArray[np.uint8] | NDArray[np.uint16], inverted: bool | None 
         Frames, in order, far enough apart that particles have moved.
     inverted : bool, optional
         Whether particles are dark; found from the skewness of the pixels when not given.
+    bit_depth : int, optional
+        Significant bits of a sample as the file states them.
     """
     noise_sd = _noise_sd(samples)
     background = _background(samples, noise_sd)
     residuals = samples - background
     if inverted is None:
         inverted = _skewness(residuals) < _INVERTED_SKEWNESS
-    spot_sd_px, has_spots = _spot_sd_px(residuals, noise_sd)
-    full_scale = _full_scale(samples)
+    full_scale = _full_scale(samples, bit_depth)
     return Appearance(
         background=background,
         noise_sd=noise_sd,
         noise_map=_noise_map(samples, noise_sd),
-        spot_sd_px=spot_sd_px,
-        has_spots=has_spots,
+        spot_sd_px=_spot_sd_px(residuals, noise_sd),
         inverted=inverted,
         saturated_share=float(np.mean(samples >= full_scale)),
         full_scale=full_scale,
     )
 
 
-def _full_scale(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> int:
-    """Return the largest value the camera could give: 10-, 12- and 14-bit cameras do not fill 16 bits."""
+def _full_scale(samples: NDArray[np.uint8] | NDArray[np.uint16], bit_depth: int | None) -> int:
+    """Return the largest value the camera could give: 10-, 12- and 14-bit cameras do not fill 16 bits.
+
+    A file that states fewer bits than its samples have room for is believed unless a sample is beyond them; 16 bits
+    may only be how a camera of fewer was stored.
+    """
     if samples.dtype == np.uint8:
         return 255
     brightest = int(samples.max(initial=0))
+    if bit_depth is not None and bit_depth < 16 and brightest < 1 << bit_depth:
+        return (1 << bit_depth) - 1
     return next(2**bits - 1 for bits in (10, 12, 14, 16) if brightest < 2**bits)
 
 
@@ -184,7 +190,7 @@ def _skewness(residuals: NDArray[np.float32]) -> float:
     return 0.0 if sd == 0 else float(np.mean((centred / sd) ** 3))
 
 
-def _spot_sd_px(residuals: NDArray[np.float32], noise_sd: float) -> tuple[float, bool]:
+def _spot_sd_px(residuals: NDArray[np.float32], noise_sd: float) -> float:
     """Return the spot width from the covariance of pixels r apart, A exp(-r²/(4 s²)); camera noise has none.
 
     Pixels count by brightness squared, so bright spots decide and dim ones only add noise.
@@ -194,12 +200,12 @@ def _spot_sd_px(residuals: NDArray[np.float32], noise_sd: float) -> tuple[float,
     covariance = np.array([_covariance(centred, int(lag)) for lag in lags])
     standard_error = noise_sd**2 / math.sqrt(2 * centred.size)
     if covariance[0] <= 8.0 * standard_error:
-        return _DEFAULT_SPOT_SD_PX, False
+        return _DEFAULT_SPOT_SD_PX
     falling = np.minimum.accumulate(covariance) > 0.15 * covariance[0]
     if falling.sum() < 2:
-        return 0.7, True
+        return 0.7
     slope = np.polyfit(lags[falling] ** 2.0, np.log(covariance[falling]), 1)[0]
-    return (math.sqrt(-0.25 / slope) if slope < 0 else _DEFAULT_SPOT_SD_PX), bool(slope < 0)
+    return math.sqrt(-0.25 / slope) if slope < 0 else _DEFAULT_SPOT_SD_PX
 
 
 def _covariance(centred: NDArray[np.float32], lag: int) -> float:

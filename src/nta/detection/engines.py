@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-Engine = Literal["fused", "trackpy"]
+from nta.settings import Engine
+
 Finder = Callable[[NDArray[Any], float], NDArray[np.float64]]
 """Called with a frame and the least mass; returns (n, 8) in the order of ``trackpy_engine.FEATURE_COLUMNS``."""
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from nta.detection.appearance import Appearance, Frame, core_sd
-from nta.detection.engines import DEFAULT_ENGINE, Engine, spot_finder
+from nta.detection.engines import DEFAULT_ENGINE, spot_finder
+from nta.settings import Engine
 
 FALSE_FEATURES_PER_FRAME: Final = 0.1
 """What noise alone may add. At this rate five in a row within reach of each other do not occur."""

@@ -126,7 +126,11 @@ def write_files(measurement: Measurement, folder: Path) -> None:
     beside = {
         "ledger": measurement.ledger,
         "observations": observations(measurement),
-        "distribution": tables.fields_but(measurement.distribution, "table", "size"),
+        "distribution": tables.fields_but(
+            measurement.distribution, "table", "size", "drawn", "mixture", "volume", "windows"
+        ),
+        "mixture": tables.fields_but(measurement.distribution.mixture, "components"),
+        "volume_reason": measurement.distribution.volume.reason,
     }
     tables.write_noun(folder / TRACKS, measurement.tracks, beside)
     tables.write_noun(folder / DIFFUSION, measurement.diffusion)

@@ -58,6 +58,8 @@ ORIGINS: Final[dict[str, str]] = {
     "preset": "instrument preset",
     "assumed": "assumed",
 }
+DEFAULT: Final = "default"
+"""Origin of a value that nobody stated and that says nothing about how the capture was taken."""
 
 _RANGES: Final = ("frames", "size_range_nm")
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
-from nta.distribution import Peak, SizeDistribution, SizeStatistics
+from nta.distribution import SizeDistribution, WindowShare
 from nta.errors import RejectedError, UsageError
 from nta.estimate import Estimate
 from nta.measurement import SCHEMA, Capture, Counts, Measurement, Provenance
+from nta.mixture import Component, Mixture
 from nta.quality import Flag
 from nta.report.folder import DIFFUSION, DISTRIBUTION, SUMMARY, TRACKS
 from nta.report.tables import read_distribution, read_noun
 from nta.settings import Sourced
+from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
+from nta.weighting import VolumeSizes
 
 
 def load(directory: str | Path) -> Measurement:
@@ -46,7 +52,7 @@ def load(directory: str | Path) -> Measurement:
         captures=tuple(_capture(row) for row in summary["captures"]),
         size=size,
         concentration=_concentration(summary["concentration_per_ml"], observations),
-        distribution=SizeDistribution(read_distribution(folder / DISTRIBUTION), size, **beside["distribution"]),
+        distribution=_distribution(read_distribution(folder / DISTRIBUTION), size, summary["size_nm"], beside),
         tracks=tracks,
         diffusion=diffusion,
         counts=Counts(**summary["counts"]),
@@ -85,10 +91,50 @@ def _float(value: float | None) -> float:
 def _size(row: dict[str, Any], observations: dict[str, Any]) -> SizeStatistics:
     statistics = {name: _estimate(row[name], observations["size"][name]) for name in SizeStatistics.STATISTICS}
     peaks = tuple(
-        Peak(_estimate(peak["diameter"], n), _float(peak["fraction"]))
+        Peak(
+            _estimate(peak["diameter"], n),
+            _float(peak["fraction"]),
+            _float(peak.get("fraction_low")),
+            _float(peak.get("fraction_high")),
+        )
         for peak, n in zip(row["peaks"], observations["peaks"], strict=True)
     )
     return SizeStatistics(**statistics, peaks=peaks)
+
+
+def _distribution(
+    table: pd.DataFrame, size: SizeStatistics, row: dict[str, Any], beside: dict[str, Any]
+) -> SizeDistribution:
+    """Return the distribution without its bootstrap draws, which are not saved."""
+    n = beside["distribution"]["n_tracks"]
+    components = tuple(Component(**part) for part in row["mixture"])
+    return SizeDistribution(
+        table,
+        size,
+        **beside["distribution"],
+        mixture=Mixture(components, tuple(beside["mixture"]["bic"]), beside["mixture"]["n_effective"]),
+        volume=_volume(row["volume"], n, beside["volume_reason"]),
+        windows=tuple(
+            WindowShare(
+                window["low_nm"],
+                math.inf if window["high_nm"] is None else window["high_nm"],
+                _estimate(window["by_number"], n),
+                _estimate(window["by_volume"], n),
+            )
+            for window in row["windows"]
+        ),
+    )
+
+
+def _volume(row: dict[str, Any], n: int, reason: str | None) -> VolumeSizes:
+    statistics = {name: _estimate(row[name], n) for name in SizeStatistics.STATISTICS}
+    missing = statistics["mode"].is_missing
+    return VolumeSizes(
+        SizeStatistics.missing() if missing else SizeStatistics(**statistics, peaks=()),
+        _float(row["particles_above_d90"]),
+        _float(row["n_effective"]),
+        reason,
+    )
 
 
 def _concentration(row: dict[str, Any], observations: dict[str, Any]) -> Concentration:

@@ -165,16 +165,21 @@ def _concentration_row(name: str, estimate: Estimate, note: str = "") -> Concent
 
 
 def value_row(name: str, sourced: Sourced) -> ValueRow:
-    """Return one value as text with its unit and origin."""
+    """Return one value as text with its unit and origin.
+
+    What nobody stated of how the capture was taken is assumed, and may be wrong; what nobody stated of how to compute
+    is a default, which the result keeps to.
+    """
     label, unit = fmt.label(name)
     text = fmt.plain(sourced.value, name)
+    is_unstated = sourced.origin == "assumed"
     return ValueRow(
         name=name,
         label=label,
         text=text,
         unit=unit if sourced.value is not None else "",
-        origin=fmt.ORIGINS[sourced.origin],
-        is_assumed=sourced.origin == "assumed" and sourced.value is not None,
+        origin=fmt.DEFAULT if is_unstated and name not in _CONDITIONS else fmt.ORIGINS[sourced.origin],
+        is_assumed=is_unstated and name in _CONDITIONS and sourced.value is not None,
     )
 
 

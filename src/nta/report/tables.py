@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from nta.distribution import SizeDistribution
 from nta.errors import RejectedError
 from nta.estimate import Estimate
+from nta.lags import SafeLag
 from nta.report.formatting import is_number, unit_of
 from nta.settings import Acquisition
 from nta.tracking import LinkedCapture
@@ -54,7 +55,7 @@ _COLUMN_UNITS: Final[dict[str, str]] = {
 }
 
 # The dataclasses that may stand in a file; a name from a file never reaches any other class.
-_TYPES: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in (Acquisition, Estimate, LinkedCapture)}
+_TYPES: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in (Acquisition, Estimate, LinkedCapture, SafeLag)}
 
 
 def distribution_csv(distribution: SizeDistribution, measured_per_ml: float) -> str:

@@ -9,14 +9,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.kernels import stokes_einstein_diffusion_m2_s
 from nta.simulation.scene import Scene
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _UM2_PER_M2: Final = 1e12
-_NM: Final = 1e-9
 _SHEET_SD_PER_FWHM: Final = 1.0 / np.sqrt(8.0 * np.log(2.0))
 
 # Half the box's depth in standard deviations of the sheet: exp(-4²/2) leaves 0.03 % of the light, spread by
@@ -94,9 +92,7 @@ class Exposure:
 
 def diffusion_um2_s(scene: Scene, diameter_nm: Floats) -> Floats:
     """Return the Stokes-Einstein diffusion coefficients in the scene's liquid, µm²/s."""
-    acquisition = scene.acquisition
-    of_one_nm = stokes_einstein_diffusion_m2_s(_NM, acquisition.temperature_k, acquisition.viscosity_pa_s)
-    return of_one_nm * _UM2_PER_M2 / diameter_nm
+    return scene.acquisition.diffusion_m2_s(diameter_nm) * _UM2_PER_M2
 
 
 class Box:

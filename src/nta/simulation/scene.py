@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self, get_args
 
 from nta.errors import SettingsError
-from nta.media import Medium, refractive_index
+from nta.media import UM3_PER_ML, Medium, refractive_index
 from nta.settings import DEFAULT_INSTRUMENT, PRESETS, Acquisition, Settings, resolve
 from nta.simulation.population import Lognormal, Population, population_from_dict
 
@@ -22,7 +22,6 @@ _CAMERAS: Final = {8: (0.25, 1.0, 8.0), 16: (4.0, 12.0, 200.0)}
 
 # Sampling an exposure at n points blurs like R(1 - 1/n^2); below 12 the loss also shows in the spots' shape.
 _FEWEST_SUB_STEPS: Final = 12
-_UM3_PER_ML: Final = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +258,7 @@ class Scene:
     @property
     def volume_in_view_ml(self) -> float:
         """Field times the sheet's full width at half maximum, mL."""
-        return self.width_px * self.height_px * self.mpp**2 * self.sheet_fwhm_um / _UM3_PER_ML
+        return self.width_px * self.height_px * self.mpp**2 * self.sheet_fwhm_um / UM3_PER_ML
 
     @property
     def in_view_mean(self) -> float:
@@ -271,7 +270,7 @@ class Scene:
     @property
     def density_per_um3(self) -> float:
         """Expected number of particles per µm³ of liquid."""
-        return self.in_view_mean / (self.volume_in_view_ml * _UM3_PER_ML)
+        return self.in_view_mean / (self.volume_in_view_ml * UM3_PER_ML)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every parameter as JSON types; :meth:`from_dict` reads it."""

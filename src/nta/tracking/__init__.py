@@ -11,13 +11,13 @@ import pandas as pd
 from nta.compilation import load_kernels
 from nta.detection import Detections
 from nta.errors import SettingsError
-from nta.kernels import displacement_moments, stokes_einstein_diffusion_m2_s
+from nta.kernels import displacement_moments
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced
 from nta.tracking.cuts import cut_links
+from nta.tracking.engines import LinkPositions, position_linker
 from nta.tracking.flow import Floats, common_step_px, drift_from_links
 from nta.tracking.noun import FlatTracks, LinkedCapture, Tracks, as_tracks, flatten
-from nta.tracking.trackpy_engine import link_positions
 
 __all__ = ["FlatTracks", "LinkedCapture", "Tracks", "as_tracks", "ensemble_msd", "flatten", "link", "search_range"]
 
@@ -34,10 +34,7 @@ _N_PASSES: Final = 2
 
 def step_sd_px(acquisition: Acquisition, diameter_nm: float) -> float:
     """Return the standard deviation per axis of a particle's step between two frames, px."""
-    diffusion = stokes_einstein_diffusion_m2_s(
-        diameter_nm * 1e-9, acquisition.temperature_k, acquisition.viscosity_pa_s
-    )
-    return math.sqrt(2.0 * diffusion * acquisition.frame_time_s) / (acquisition.mpp * 1e-6)
+    return float(acquisition.step_sd_um(diameter_nm)) / acquisition.mpp
 
 
 def search_range(acquisition: Acquisition, smallest_nm: float) -> float:
@@ -54,15 +51,15 @@ def link(
 ) -> Tracks:
     """Link spots to tracks in the frame that moves with the liquid, and cut links that cannot be right.
 
-    The flow is found from all pairs of successive frames, the positions are linked by trackpy with the flow
-    taken out, the drift is measured again from the links, and this is repeated once.
+    The flow is found from all pairs of successive frames, the positions are linked as trackpy links them with the
+    flow taken out, the drift is measured again from the links, and this is repeated once.
 
     Parameters
     ----------
     detections : Detections
         From :func:`nta.detect`.
     settings : Settings, optional
-        What was asked for: ``search_range_px``, ``memory``.
+        What was asked for: ``search_range_px``, ``memory``, ``engine``.
     smallest_nm : float, optional
         Smallest diameter whose steps the search range must hold; ``size_range_nm`` of the settings or 40 nm
         when not given.
@@ -93,10 +90,11 @@ def link(
         reach_px = settings.search_range_px
     memory = 0 if settings.memory is None else settings.memory
     drift = _first_drift(detections)
+    link_positions = position_linker(settings.engine)
     ledger: dict[str, int] = {}
     linked = table.assign(particle=pd.Series(dtype="int64"))
     for number in range(_N_PASSES if len(table) else 0):
-        linked = _linked(table, drift, reach_px, memory)
+        linked = _linked(table, drift, reach_px, memory, link_positions)
         drift = drift_from_links(linked, len(drift), acquisition.fps)
         progress("link", number + 1, _N_PASSES)
     if len(table):
@@ -125,7 +123,9 @@ def _first_drift(detections: Detections) -> Floats:
     return np.outer(np.arange(n_frames), flow)
 
 
-def _linked(table: pd.DataFrame, drift: Floats, reach_px: float, memory: int) -> pd.DataFrame:
+def _linked(
+    table: pd.DataFrame, drift: Floats, reach_px: float, memory: int, link_positions: LinkPositions
+) -> pd.DataFrame:
     """Return the table with the column ``particle``, sorted by it and by ``frame``."""
     frame = table["frame"].to_numpy(np.int64)
     moving = pd.DataFrame(

@@ -11,8 +11,8 @@ import pandas as pd
 
 from nta.errors import RejectedError
 
-_ADAPTIVE_STEP: Final = 0.9
-_SMALLEST_SHARE: Final = 0.2
+ADAPTIVE_STEP: Final = 0.9
+SMALLEST_SHARE: Final = 0.2
 
 
 def link_positions(positions: pd.DataFrame, search_range_px: float, memory: int) -> pd.Series[int]:
@@ -38,17 +38,21 @@ def link_positions(positions: pd.DataFrame, search_range_px: float, memory: int)
                 positions,
                 search_range_px,
                 memory,
-                adaptive_stop=_SMALLEST_SHARE * search_range_px,
-                adaptive_step=_ADAPTIVE_STEP,
+                adaptive_stop=SMALLEST_SHARE * search_range_px,
+                adaptive_step=ADAPTIVE_STEP,
             )
         except trackpy.SubnetOversizeException:
-            per_frame = len(positions) / positions["frame"].nunique()
-            raise RejectedError(
-                f"{per_frame:.0f} particles per frame stand too close to be followed: dilute the sample, or look for "
-                "larger particles only (--size-range)",
-                code="too_dense",
-            ) from None
+            raise too_dense(len(positions) / positions["frame"].nunique()) from None
     return _in_order_of_appearance(linked["particle"].reindex(positions.index), positions["frame"])
+
+
+def too_dense(per_frame: float) -> RejectedError:
+    """Return the refusal of ``per_frame`` particles per frame."""
+    return RejectedError(
+        f"{per_frame:.0f} particles per frame stand too close to be followed: dilute the sample, or look for "
+        "larger particles only (--size-range)",
+        code="too_dense",
+    )
 
 
 def _in_order_of_appearance(particle: pd.Series[int], frame: pd.Series[int]) -> pd.Series[int]:
@@ -68,7 +72,7 @@ def _linked(
     search_range_px: float,
     memory: int,
     adaptive_stop: float | None = None,
-    adaptive_step: float = _ADAPTIVE_STEP,
+    adaptive_step: float = ADAPTIVE_STEP,
 ) -> pd.DataFrame:
     import trackpy
 
