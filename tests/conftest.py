@@ -33,6 +33,12 @@ def demand(name: str, available: bool, reason: str) -> None:
     pytest.skip(f"{name}: {reason}")
 
 
+@pytest.fixture(autouse=True)
+def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open files at once: those of tests are always new, and would each be looked at again a moment later."""
+    monkeypatch.setattr("nta.video.source.WAIT_S", 0.0)
+
+
 @pytest.fixture(scope="session")
 def require() -> Callable[[str, bool, str], None]:
     """The function ``require(name, available, reason)``: skips locally, fails where the name is required."""

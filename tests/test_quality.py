@@ -36,7 +36,15 @@ from nta.video.model import Fault
 from nta.weighting import VolumeSizes
 
 N_FRAMES = 50
-VIDEO_FAULTS = ("fps_conflict", "frame_count", "dropped_frames", "lossy_source", "partial", "pixel_size")
+VIDEO_FAULTS = (
+    "fps_conflict",
+    "frame_count",
+    "dropped_frames",
+    "duplicated_frames",
+    "lossy_source",
+    "partial",
+    "pixel_size",
+)
 
 
 def detections(per_frame: float = 30.0, saturated_share: float = 0.0) -> Detections:

@@ -148,6 +148,8 @@ def _measure_capture(path: Path, settings: Settings, progress: Progress) -> _Mea
     # Not before the file is known to be one: compiling takes longer than saying that there is none.
     _announce_kernels(progress)
     detections = detect(video, settings, progress=progress)
+    # The hash taken while reading; it tells as well when the file is no longer what was read.
+    video.sha256()
     tracks = link(detections, settings, progress=progress)
     if settings.search_range_px is None:
         smallest_nm = _smallest_found_nm(tracks, settings)
@@ -297,7 +299,9 @@ def _outside_range(diffusion: Diffusion, distribution: SizeDistribution, setting
 
 def _faults(measured: list[_Measured]) -> tuple[Flag, ...]:
     return tuple(
-        flag(fault.code, f"{one.video.path.name}: {fault.message}") for one in measured for fault in one.video.faults
+        flag(fault.code, f"{one.video.path.name}: {fault.message}")
+        for one in measured
+        for fault in (*one.video.faults, *one.detections.faults)
     )
 
 
@@ -339,7 +343,7 @@ def _capture_of(one: _Measured) -> Capture:
         particles_per_frame=one.detections.particles_per_frame,
         tracks=one.tracks.n_tracks,
         flow_um_s=(flow_x, flow_y),
-        status="warn" if one.video.faults else "ok",
+        status="warn" if one.video.faults or one.detections.faults else "ok",
     )
 
 

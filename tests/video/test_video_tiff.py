@@ -240,3 +240,123 @@ def test_ome_that_names_another_file_reads_only_its_own(tmp_path):
     with tifffile.TiffFile(tmp_path / "a.ome.tif", mode="r+") as tiff:
         tiff.pages.first.tags["ImageDescription"].overwrite(xml[:start] + other + xml[end:])
     assert same(open_video(tmp_path / "a.ome.tif"), frames)
+
+
+# --- compression, layouts and counts that need more than the samples -------------------------------------
+
+
+def lzw(data):
+    """Compress as TIFF's LZW does, in its dullest form: 9-bit codes, the table cleared before it grows."""
+    bits = "".join(("100000000" if k % 200 == 0 else "") + f"{byte:09b}" for k, byte in enumerate(data)) + "100000001"
+    return bytes(int(bits[k : k + 8].ljust(8, "0"), 2) for k in range(0, len(bits), 8))
+
+
+def lzw_stack(path, frames):
+    """Write a TIFF of LZW pages by hand: an uncompressed one whose strips are exchanged."""
+    tifffile.imwrite(path, frames, photometric="minisblack", metadata=None, rowsperstrip=HEIGHT)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        for number, page in enumerate(tiff.pages):
+            tiff.filehandle.seek(0, 2)
+            packed = lzw(frames[number].tobytes())
+            at = tiff.filehandle.tell()
+            tiff.filehandle.write(packed)
+            page.tags["Compression"].overwrite(5)
+            page.tags["StripOffsets"].overwrite(at)
+            page.tags["StripByteCounts"].overwrite(len(packed))
+
+
+def test_lzw_is_read_where_imagecodecs_is_installed(tmp_path):
+    pytest.importorskip("imagecodecs")
+    lzw_stack(tmp_path / "lzw.tif", stack(np.uint8))
+    assert same(open_video(tmp_path / "lzw.tif"), stack(np.uint8))
+
+
+def test_lzw_without_imagecodecs_is_refused_with_what_to_install(tmp_path):
+    import subprocess
+    import sys
+
+    path = tmp_path / "lzw.tif"
+    lzw_stack(path, stack(np.uint8))
+    script = (
+        "import sys; sys.modules['imagecodecs'] = None\n"
+        "from nta.errors import RejectedError; from nta.video import open_video\n"
+        f"try: open_video({str(path)!r})\n"
+        "except RejectedError as error: print(error.code, '|', error)"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    code, _, message = out.stdout.strip().partition(" | ")
+    assert code == "unsupported", out.stderr
+    assert "LZW" in message
+    assert "pip install imagecodecs" in message
+
+
+def test_zlib_needs_no_other_library(tmp_path):
+    import subprocess
+    import sys
+
+    path = tmp_path / "zlib.tif"
+    tifffile.imwrite(path, stack(np.uint16), photometric="minisblack", compression="zlib", predictor=True)
+    script = (
+        "import sys; sys.modules['imagecodecs'] = None\n"
+        f"from nta.video import open_video; print(sum(int(f.sum()) for f in open_video({str(path)!r}).frames()))"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert out.stdout.strip() == str(int(stack(np.uint16).astype(np.int64).sum())), out.stderr
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_twelve_bits_in_sixteen_come_as_they_are(tmp_path, order, bigtiff, compression):
+    frames = stack(np.uint16) >> 4
+    options = {"byteorder": order, "bigtiff": bigtiff, "compression": compression, "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack", **options)
+    assert same(open_video(tmp_path / "a.tif"), frames)
+
+
+def test_samples_packed_into_twelve_bits_are_not_taken_for_sixteen(tmp_path):
+    path = tmp_path / "packed.tif"
+    tifffile.imwrite(path, stack(np.uint16)[:, :, :42], photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        for page in tiff.pages:
+            page.tags["BitsPerSample"].overwrite(12)
+            page.tags["StripByteCounts"].overwrite(HEIGHT * 42 * 12 // 8)
+    assert rejected(path).code == "unsupported"
+
+
+def test_a_chain_of_pages_that_ends_too_early_is_said(tmp_path):
+    frames = stack(np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, frames, photometric="minisblack", metadata=None)
+    assert open_video(path).faults == ()
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[4]
+        entries = len(page.tags)
+    data = bytearray(path.read_bytes())
+    data[page.offset + 2 + 12 * entries : page.offset + 6 + 12 * entries] = bytes(4)
+    path.write_bytes(data)
+    video = open_video(path)
+    assert [fault.code for fault in video.faults] == ["frame_count"]
+    assert "5 frames are listed" in video.faults[0].message
+    assert same(video, frames[:5])
+
+
+@pytest.mark.parametrize(
+    ("tag", "compression"), [("StripOffsets", None), ("StripOffsets", "zlib"), ("StripByteCounts", "zlib")]
+)
+def test_pages_that_were_never_written_are_not_black(tmp_path, tag, compression):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, stack(np.uint8), photometric="minisblack", metadata=None, compression=compression)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages[3].tags[tag].overwrite(0)
+    assert rejected(path).code in ("truncated", "damaged", "unreadable")
+
+
+def test_ome_that_states_more_frames_than_there_are_pages(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, stack(np.uint8), ome=True, photometric="minisblack", metadata={"axes": "TYX"})
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages.first.tags["ImageDescription"].overwrite(tiff.ome_metadata.replace('SizeT="9"', 'SizeT="30"'))
+    error = rejected(path)
+    assert error.code == "truncated"
+    assert "9 of 30" in str(error)

@@ -24,7 +24,7 @@ from nta.localisation import DISC_RADIUS_UM, localise
 from nta.progress import Progress, silent
 from nta.settings import Acquisition, Settings, Sourced, resolve
 from nta.threads import thread_count
-from nta.video import Video
+from nta.video import Fault, RepeatFilter, Video, is_noisy
 
 __all__ = ["Appearance", "Detections", "detect"]
 
@@ -64,6 +64,8 @@ class Detections:
         Every value used so far, with its origin.
     ledger : dict
         Spots left out, by reason.
+    faults : tuple of Fault
+        What is wrong with the video and shows only when all of it is read.
     """
 
     table: pd.DataFrame
@@ -76,6 +78,7 @@ class Detections:
     min_mass: float
     values: dict[str, Sourced] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
 
     @property
     def particles_per_frame(self) -> float:
@@ -112,7 +115,7 @@ def detect(
     Raises
     ------
     RejectedError
-        If the video has too few frames, or cannot be read to its end.
+        If the video has too few frames, cannot be read to its end, or repeats more than 2 % of its frames.
     SettingsError
         If a setting does not fit this video.
     """
@@ -163,9 +166,11 @@ def detect(
         for _ in range(thread_count() if engine == "fused" else 1)
     ]
     values["engine"] = Sourced(engine, settings.origin("engine"))
+    repeats = RepeatFilter(is_noisy(samples))
     del samples
     radius_px = max(DISC_RADIUS_UM / acquisition.mpp, diameter_px / 2.0)
-    rows, n_frames = _search(video, window, (start, stop), appearance, finders, min_mass, radius_px, progress)
+    rows, n_frames = _search(video, window, (start, stop), repeats, appearance, finders, min_mass, radius_px, progress)
+    faults = repeats.faults(video)
     table, ledger = _table(rows, (left, top), settings)
     return Detections(
         table=table,
@@ -178,6 +183,7 @@ def detect(
         min_mass=min_mass,
         values=values,
         ledger=ledger,
+        faults=faults,
     )
 
 
@@ -211,6 +217,7 @@ def _search(
     video: Video,
     window: tuple[slice, slice],
     frames: tuple[int, int | None],
+    repeats: RepeatFilter,
     appearance: Appearance,
     finders: Sequence[Finder],
     min_mass: float,
@@ -243,10 +250,10 @@ def _search(
     def collect(room: int) -> None:
         while len(waiting) > room:
             found.append(waiting.popleft().result())
-            progress("detect", len(found), total)
+            progress("detect", repeats.n_frames - len(waiting), total)
 
     with ThreadPoolExecutor(len(finders)) as pool:
-        for number, raw in video.numbered_frames(start, stop):
+        for number, raw in repeats.passed(video.numbered_frames(start, stop, hashed=True)):
             # A copy: readers may fill the same buffer again.
             waiting.append(pool.submit(search, number, np.array(raw[window])))
             collect(_AHEAD * len(finders))

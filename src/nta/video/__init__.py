@@ -2,6 +2,7 @@
 
 from nta.video.model import Fault, Frame, Video
 from nta.video.opening import open_video
+from nta.video.repeats import RepeatFilter, is_noisy
 from nta.video.write import write_video
 
-__all__ = ["Fault", "Frame", "Video", "open_video", "write_video"]
+__all__ = ["Fault", "Frame", "RepeatFilter", "Video", "is_noisy", "open_video", "write_video"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -14,6 +15,7 @@ from typing import Final, Literal
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from nta.errors import RejectedError
@@ -27,10 +29,10 @@ from nta.video.model import (
     damaged,
     truncated,
     unreadable,
-    unsupported,
 )
+from nta.video.source import HashedFile, Source
 
-Demuxer = Literal["avi", "mov", "matroska"]
+Demuxer = Literal["avi", "mov", "matroska", "png_pipe", "bmp_pipe", "jpeg_pipe"]
 
 # Codecs that give back the very samples that were put in; every other one is taken for lossy.
 _LOSSLESS: Final = frozenset(
@@ -44,10 +46,18 @@ _OPTIONS: Final[dict[str, dict[str, str]]] = {
     "matroska": _LOCAL,
     # No other file, and every frame of the sample table: an edit list may hide some.
     "mov": _LOCAL | {"enable_drefs": "0", "ignore_editlist": "1"},
+    "png_pipe": _LOCAL,
+    "bmp_pipe": _LOCAL,
+    "jpeg_pipe": _LOCAL,
 }
+# Codecs with pictures that are stored and never shown: their blocks say nothing of the number of frames.
+_HIDDEN_FRAMES: Final = ("vp8", "vp9", "av1")
 
 # Packets looked at to learn the frame time: enough for a median, little enough for gigabyte-a-minute files.
 _PROBE: Final = 32
+_BUFFER: Final = 1 << 18
+# Every check that a decoder can make, and an error instead of a guess at what was meant.
+_STRICT: Final = "crccheck+bitstream+buffer+explode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +74,21 @@ class ContainerReader:
         Frame time in units of the stream's time base, ``None`` where there are no time stamps.
     expected : int or None
         Frames that must come out, ``None`` where nothing trustworthy says so.
+    has_checksums : bool
+        Whether every picture carries its checksum (FFV1).
     """
 
     path: Path
     demuxer: Demuxer
     step: Fraction | None
     expected: int | None
+    has_checksums: bool = False
+    is_seekable: bool = False
 
-    def numbered(self, *, allow_partial: bool) -> Generator[tuple[int, Frame], None, None]:
-        """Yield (frame number, frame) to the end of the file.
+    def numbered(
+        self, *, start: int = 0, allow_partial: bool = False, source: Source | None = None
+    ) -> Generator[tuple[int, Frame], None, None]:
+        """Yield (frame number, frame) from frame ``start`` to the end of the file; all before it is decoded too.
 
         Raises
         ------
@@ -81,12 +97,17 @@ class ContainerReader:
         """
         decoded = 0
         number, last_pts = -1, None
-        with _open(self.path, self.demuxer) as container:
-            for pts, frame in _decode(self.path, container, allow_partial=allow_partial):
+        with ExitStack() as stack:
+            file = None if source is None else stack.enter_context(HashedFile(source))
+            container = stack.enter_context(_open(self.path, self.demuxer, file))
+            for pts, frame in _decode(
+                self.path, container, has_checksums=self.has_checksums, allow_partial=allow_partial
+            ):
                 number += self._advance(last_pts, pts)
                 last_pts = pts
                 decoded += 1
-                yield number, pixels.grey(self.path, frame)
+                if decoded > start:
+                    yield number, pixels.grey(self.path, frame)
         if allow_partial or self.expected is None or decoded >= self.expected:
             return
         raise truncated(self.path, f"{decoded} of {self.expected} frames could be read")
@@ -109,24 +130,38 @@ class ContainerReader:
         return max(1, round((pts - last_pts) / self.step))
 
 
-def open_container(path: Path, demuxer: Demuxer, *, allow_partial: bool = False) -> Video:
-    """Open an AVI, MP4, MOV or MKV file; see :func:`nta.video.open_video`."""
-    layout = riff.scan(path) if demuxer == "avi" else None
-    faults = _check_whole(path, demuxer, layout, allow_partial=allow_partial)
+def open_container(
+    path: Path, demuxer: Demuxer, layout: riff.Layout | None = None, *, allow_partial: bool = False
+) -> Video:
+    """Open an MP4, MOV or MKV file, or an AVI with its ``layout``; see :func:`nta.video.open_video`."""
+    matroska = structure.matroska(path) if demuxer == "matroska" else None
+    if layout is not None:
+        faults = _check_whole(path, layout.cut, None, allow_partial=allow_partial)
+    elif matroska is not None:
+        faults = _check_whole(path, matroska.cut, matroska.broken, allow_partial=allow_partial)
+    else:
+        cut = structure.mov_cut(path) if demuxer == "mov" else None
+        faults = _check_whole(path, cut, None, allow_partial=allow_partial)
     if layout is not None:
         check_size(path, layout.width, layout.height)
+        layout.check_one_size(path)
         faults += layout.faults()
     with _open(path, demuxer) as container:
         stream = container.streams.video[0]
         check_size(path, stream.width, stream.height)
         depth = pixels.bit_depth(path, _pixel_format(path, stream))
-        step = _frame_step(path, container, stream)
+        probed = _probe(path, container)
+        step = _frame_step(container, stream, probed)
+        # One that has them tells for all: the others may be damaged.
+        has_checksums = stream.codec_context.name == "ffv1" and any(ffv1.has_checksums(bytes(one)) for one in probed)
         fps = _frame_rate(stream, step)
         codec, width, height = stream.codec_context.name, stream.width, stream.height
         n_frames = stream.frames or None
     if layout is not None:
         n_frames = layout.chunks
         fps = fps if layout.fps is not None else None
+    if matroska is not None and matroska.track is not None and codec not in _HIDDEN_FRAMES and not faults:
+        n_frames = matroska.blocks
     if n_frames == 0:
         raise RejectedError(f"'{path.name}' holds no frames, only headers; record it again", code="too_short")
     if codec not in _LOSSLESS:
@@ -143,23 +178,20 @@ def open_container(path: Path, demuxer: Demuxer, *, allow_partial: bool = False)
         codec=codec,
         container=demuxer,
         is_lossy=codec not in _LOSSLESS,
-        reader=ContainerReader(path, demuxer, step, n_frames),
+        reader=ContainerReader(path, demuxer, step, n_frames, has_checksums),
         faults=tuple(faults),
         allow_partial=allow_partial,
     )
 
 
-def _check_whole(path: Path, demuxer: Demuxer, layout: riff.Layout | None, *, allow_partial: bool) -> list[Fault]:
-    """Reject a file that breaks off, or return the fault that says so."""
-    if layout is not None:
-        cut = layout.cut
-    else:
-        cut = structure.mov_cut(path) if demuxer == "mov" else structure.matroska_cut(path)
-    if cut is None:
+def _check_whole(path: Path, cut: str | None, broken: str | None, *, allow_partial: bool) -> list[Fault]:
+    """Reject a file that breaks off or is broken, or return the fault that says so."""
+    detail = broken if cut is None else cut
+    if detail is None:
         return []
     if not allow_partial:
-        raise truncated(path, cut)
-    return [Fault("partial", f"the file is cut: {cut}; only what is there is measured")]
+        raise damaged(path, detail) if cut is None else truncated(path, detail)
+    return [Fault("partial", f"the file is {'damaged' if cut is None else 'cut'}: {detail}; the rest is measured")]
 
 
 def _lossy(codec: str) -> Fault:
@@ -170,19 +202,20 @@ def _lossy(codec: str) -> Fault:
     )
 
 
-def _open(path: Path, demuxer: Demuxer) -> InputContainer:
-    """Open exactly this file with exactly this demuxer.
+def _open(path: Path, demuxer: Demuxer, file: HashedFile | None = None) -> InputContainer:
+    """Open exactly this file with exactly this demuxer, through ``file`` where its bytes are hashed.
 
     ``file:`` and an absolute path keep FFmpeg from reading ``concat:a|b`` or ``http:x`` as a protocol and
     ``%03d`` as a series; the whitelist keeps the file from pointing elsewhere.
     """
     try:
         container = av.open(
-            f"file:{path.absolute()}",
+            f"file:{path.absolute()}" if file is None else file,
             mode="r",
             format=demuxer,
             options=_OPTIONS[demuxer],
             metadata_errors="replace",
+            buffer_size=_BUFFER,
         )
     except (FFmpegError, OSError, ValueError) as error:
         raise unreadable(path, f"its {demuxer.upper()} structure is broken ({_reason(error)})") from error
@@ -195,12 +228,12 @@ def _open(path: Path, demuxer: Demuxer) -> InputContainer:
         raise unreadable(path, "no decoder understands its codec")
     # One thread: with more, damaged frames come out as if they were right. "explode" makes them raise.
     stream.thread_type = "NONE"
-    stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+    stream.codec_context.options = {"err_detect": _STRICT, "max_pixels": str(MAX_PIXELS)}
     return container
 
 
 def _decode(
-    path: Path, container: InputContainer, *, allow_partial: bool
+    path: Path, container: InputContainer, *, has_checksums: bool, allow_partial: bool
 ) -> Generator[tuple[int | None, av.VideoFrame], None, None]:
     """Yield (time stamp, frame) packet by packet; a bad one rejects, or costs all up to the next key frame.
 
@@ -208,7 +241,6 @@ def _decode(
     """
     stream = container.streams.video[0]
     shape = (stream.width, stream.height)
-    checks = None if stream.codec_context.name == "ffv1" else False
     chunks: deque[int | None] | None = deque() if container.format.name == "avi" else None
     waiting_for_key = False
     position = 0
@@ -220,9 +252,7 @@ def _decode(
                 return
             if waiting_for_key and packet.size and not packet.is_keyframe:
                 continue
-            if checks is None and packet.size:
-                checks = ffv1.has_checksums(bytes(packet))
-            if checks and packet.size and not ffv1.is_intact(bytes(packet)):
+            if has_checksums and packet.size and not ffv1.is_intact(bytes(packet)):
                 raise ValueError("its checksum is wrong")
             frames = packet.decode()
             if any(frame.is_corrupt or (frame.width, frame.height) != shape for frame in frames):
@@ -245,20 +275,19 @@ def _pixel_format(path: Path, stream: VideoStream) -> str:
     name = context.pix_fmt
     if name is None:
         raise unreadable(path, f"no decoder understands its codec ({context.name or 'unknown'})")
-    if context.name == "rawvideo" and context.bits_per_coded_sample == 16 and not name.startswith("gray"):
-        # FFmpeg takes 16-bit grey samples for 5-bit colour: garbage without an error.
-        raise unsupported(
-            path, "16-bit raw AVI", "save 16-bit grey TIFF or FFV1 in MKV, or 8-bit AVI, from the instrument"
-        )
     return name
 
 
-def _frame_step(path: Path, container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Return the median time between neighbouring frames, in time-base units, from the first packets."""
+def _probe(path: Path, container: InputContainer) -> list[Packet[VideoStream]]:
+    """Return the first packets with data."""
     try:
-        probed = [packet for packet in islice(container.demux(stream), _PROBE) if packet.size]
+        return [packet for packet in islice(container.demux(container.streams.video[0]), _PROBE) if packet.size]
     except FFmpegError as error:
         raise unreadable(path, f"its first frames are broken ({_reason(error)})") from error
+
+
+def _frame_step(container: InputContainer, stream: VideoStream, probed: list[Packet[VideoStream]]) -> Fraction | None:
+    """Return the median time between neighbouring frames, in time-base units, from the first packets."""
     times = (packet.dts if container.format.name == "avi" else packet.pts for packet in probed)
     stamps = sorted(time for time in times if time is not None)
     steps = [after - before for before, after in pairwise(stamps) if after > before]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nta.errors import RejectedError, UsageError
+from nta.video.source import Source
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 
 # Four times the largest camera in use; a header that claims more is damaged or a bomb.
 MAX_PIXELS: Final = 100_000_000
 
-_HASH_BLOCK: Final = 1 << 20
 _COPY_AGAIN: Final = "copy it again, or use --allow-partial to measure what is there"
 
 
@@ -30,7 +29,7 @@ class Fault:
     ----------
     code : str
         Stable short word: ``lossy_source``, ``fps_conflict``, ``frame_count``, ``dropped_frames``,
-        ``partial``, ``pixel_size``.
+        ``duplicated_frames``, ``partial``, ``pixel_size``.
     message : str
         What it means and what to do, in one sentence.
     """
@@ -42,8 +41,14 @@ class Fault:
 class Reader(Protocol):
     """How one kind of container gives its frames; each call opens the file anew."""
 
-    def numbered(self, *, allow_partial: bool) -> Generator[tuple[int, Frame], None, None]:
-        """Yield (frame number, 2-D frame) from the first frame to the last one."""
+    @property
+    def is_seekable(self) -> bool:
+        """Whether a frame is read without those before it."""
+
+    def numbered(
+        self, *, start: int = 0, allow_partial: bool = False, source: Source | None = None
+    ) -> Generator[tuple[int, Frame], None, None]:
+        """Yield (frame number, 2-D frame) from frame ``start`` to the last one; what is read goes to ``source``."""
 
     def count(self) -> int:
         """Return the number of frames without decoding them."""
@@ -95,6 +100,7 @@ class Video:
     reader: Reader = field(repr=False)
     faults: tuple[Fault, ...] = ()
     allow_partial: bool = False
+    source: Source | None = field(default=None, repr=False, compare=False)
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Yield frames one by one, decoding them as they are asked for.
@@ -120,32 +126,38 @@ class Video:
         for _, frame in self.numbered_frames(start, stop):
             yield frame
 
-    def numbered_frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Frame]]:
+    def numbered_frames(
+        self, start: int = 0, stop: int | None = None, *, hashed: bool = False
+    ) -> Iterator[tuple[int, Frame]]:
         """Yield (frame number, frame), where the number counts dropped frames too.
 
         The number is the time stamp since the first frame in units of the frame time, so two neighbours
         whose numbers differ by more than 1 have frames missing between them. ``start`` and ``stop`` count
-        the frames that are there, as in :meth:`frames`.
+        the frames that are there, as in :meth:`frames`. With ``hashed`` what is read is hashed at once, so
+        that :meth:`sha256` is that of the bytes which gave the frames, and does not read them again.
         """
         if start < 0 or (stop is not None and stop < start):
             raise UsageError(f"frames {start}:{stop} is not a range; give 0 <= start <= stop")
         if stop == start:
             return
-        frames = self.reader.numbered(allow_partial=self.allow_partial)
+        source = self.source if hashed and start == 0 else None
+        frames = self.reader.numbered(start=start, allow_partial=self.allow_partial, source=source)
         try:
-            for position, numbered in enumerate(frames):
-                if position >= start:
-                    yield numbered
+            for position, numbered in enumerate(frames, start):
+                yield numbered
                 if stop is not None and position + 1 >= stop:
                     return
+            if source is not None:
+                source.complete()
         finally:
             frames.close()
 
     def sample(self, n: int, start: int = 0, stop: int | None = None) -> list[Frame]:
         """Return ``n`` evenly spaced frames of a range, or all of them where there are fewer.
 
-        The file is decoded once from its beginning and only the frames asked for are kept; where the number
-        of frames is unknown it is counted first.
+        Only these frames are read where the container allows it; otherwise the file is decoded once from its
+        beginning and only the frames asked for are kept. Where the number of frames is unknown it is counted
+        first.
 
         Raises
         ------
@@ -160,16 +172,24 @@ class Video:
         total = max(0, (held if stop is None else min(stop, held)) - start)
         # The middle of each of n equal stretches: neither end of the video is favoured.
         wanted = {int((2 * k + 1) * total / (2 * n)) for k in range(n)} if total > n else set(range(total))
+        if self.reader.is_seekable:
+            return [
+                frame for position in sorted(wanted) for frame in self.frames(start + position, start + position + 1)
+            ]
         last = start + max(wanted, default=-1) + 1
         return [frame for position, frame in enumerate(self.frames(start, last)) if position in wanted]
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the file's bytes as lower-case hexadecimal."""
-        digest = hashlib.sha256()
-        with self.path.open("rb") as file:
-            while block := file.read(_HASH_BLOCK):
-                digest.update(block)
-        return digest.hexdigest()
+        """Return the SHA-256 of the file's bytes as lower-case hexadecimal.
+
+        What :meth:`numbered_frames` hashed while it read is not read again.
+
+        Raises
+        ------
+        RejectedError
+            ``source_changed`` when the file is not the one that was opened any more.
+        """
+        return (self.source if self.source is not None else Source(self.path)).sha256()
 
 
 def truncated(path: Path, detail: str) -> RejectedError:
@@ -206,6 +226,28 @@ def coloured(path: Path) -> RejectedError:
 def unsupported(path: Path, what: str, instead: str) -> RejectedError:
     """Return the error for samples that nta does not read, with the format to use instead."""
     return RejectedError(f"'{path.name}' holds {what}, which is not read; {instead}", code="unsupported")
+
+
+def check_scale(path: Path, shades: NDArray[np.uint8]) -> None:
+    """Refuse a palette whose greys do not only rise or only fall: some spots would be dark, or gone.
+
+    Raises
+    ------
+    RejectedError
+        ``unsupported``.
+    """
+    steps = np.diff(shades.astype(np.int16))
+    if not ((steps > 0).all() or (steps < 0).all()):
+        raise unsupported(path, "a palette that is no scale of greys", "save 8-bit grey AVI without a palette")
+
+
+def float_samples(path: Path, dtype: np.dtype[Any], first: NDArray[Any], instead: str) -> RejectedError:
+    """Return the error for floating-point samples; the ``first`` ones tell whether they are numbers at all."""
+    if not np.isfinite(first).all():
+        return RejectedError(
+            f"'{path.name}' holds samples that are not numbers (NaN or infinity); {instead}", code="non_finite"
+        )
+    return unsupported(path, f"floating-point samples ({dtype})", instead)
 
 
 def check_size(path: Path, width: int, height: int) -> None:

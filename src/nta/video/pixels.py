@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.video.model import Frame, coloured, unsupported
+from nta.video.model import Frame, check_scale, coloured, unsupported
 
 if TYPE_CHECKING:
     import av
@@ -105,6 +105,7 @@ def _paletted(path: Path, frame: av.VideoFrame) -> Frame:
     used = palette[: int(indices.max()) + 1]
     if not ((used[:, 0] == used[:, 1]).all() and (used[:, 1] == used[:, 2]).all()):
         raise coloured(path)
+    check_scale(path, used[:, 0])
     shades = np.ascontiguousarray(palette[:, 0])
     return indices if (shades == np.arange(256)).all() else shades[indices]
 

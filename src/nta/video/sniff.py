@@ -8,15 +8,24 @@ from typing import Final, Literal
 
 from nta.errors import RejectedError, UsageError
 
-Kind = Literal["avi", "mov", "matroska", "tiff"]
+Kind = Literal["avi", "mov", "matroska", "tiff", "npy"]
 
-READABLE: Final = "AVI, MP4, MOV, MKV and TIFF"
+PictureKind = Literal["tiff", "png_pipe", "bmp_pipe", "jpeg_pipe"]
+
+READABLE: Final = "AVI, MP4, MOV, MKV, TIFF and NPY"
 
 _HEAD: Final = 512
 
 # Boxes that may open an ISO base media (MP4, QuickTime) file.
 _ISO_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _TIFF_MAGIC: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_PICTURES: Final[tuple[tuple[bytes, PictureKind], ...]] = (
+    *((magic, "tiff") for magic in _TIFF_MAGIC),
+    (b"\x89PNG\r\n\x1a\n", "png_pipe"),
+    (b"BM", "bmp_pipe"),
+    (b"\xff\xd8\xff", "jpeg_pipe"),
+)
 
 _STRANGERS: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -28,7 +37,6 @@ _STRANGERS: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"SQLite format 3\0", "a SQLite database"),
-    (b"\x93NUMPY", "a NumPy array"),
     (b"\x00\x05\x16\x07", "the companion file that macOS leaves beside the real one"),
     (b"RIFF", "a RIFF file other than AVI"),
     (b"\x7fELF", "a program"),
@@ -55,8 +63,28 @@ def sniff(path: Path) -> Kind:
         return "matroska"
     if head[:4] in _TIFF_MAGIC:
         return "tiff"
+    if head[:6] == b"\x93NUMPY":
+        return "npy"
     raise RejectedError(
         f"'{path.name}' is not a video: it looks like {_describe(head)}; {READABLE} are read",
+        code="not_a_video",
+    )
+
+
+def sniff_picture(path: Path) -> PictureKind:
+    """Return the kind of one image of a series, by its first bytes.
+
+    Raises
+    ------
+    RejectedError
+        ``empty``, ``unreadable``, or ``not_a_video`` for a file that is no image.
+    """
+    head = _read_head(path)
+    for magic, kind in _PICTURES:
+        if head.startswith(magic):
+            return kind
+    raise RejectedError(
+        f"'{path.name}' is not an image: it looks like {_describe(head)}; take it out of the folder",
         code="not_a_video",
     )
 

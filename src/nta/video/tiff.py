@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import struct
 import zlib
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from io import BufferedReader
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,6 +20,7 @@ from numpy.typing import NDArray
 
 from nta.errors import RejectedError
 from nta.video import tiff_metadata
+from nta.video.flat import FlatReader
 from nta.video.model import (
     Fault,
     Frame,
@@ -23,10 +28,12 @@ from nta.video.model import (
     check_size,
     coloured,
     damaged,
+    float_samples,
     truncated,
     unreadable,
     unsupported,
 )
+from nta.video.source import HashedFile, Source
 from nta.video.tiff_chain import count_directories
 
 # tifffile logs what it makes of a broken file and goes on; the counts here find the same and stop.
@@ -36,8 +43,11 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 _BROKEN: Final = (
     tifffile.TiffFileError,
     ValueError,
-    KeyError,
-    IndexError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+    ImportError,
     TypeError,
     AttributeError,
     OSError,
@@ -49,26 +59,21 @@ _BROKEN: Final = (
 
 _LOSSY: Final = frozenset({"JPEG", "OJPEG", "JPEG_LOSSY", "WEBP", "JPEGXR", "APERIO_JP2000_RGB", "JPEG2000"})
 
+# Thumbnails and the resolutions of a pyramid, and what cameras hide in tags of their own.
+_OTHER_IMAGES: Final = ("SubIFDs", "ExifTag", "MakerNote")
+
+# Nothing but the header lies before it; a place or a length of zero means that a page was never written.
+_FIRST_BYTE: Final = 8
+# Writers begin pages at multiples of 16 bytes; less than this is no page of a film.
+_PADDING: Final = 16
+_SMALLEST_PAGE: Final = 1024
+
 _INSTEAD: Final = "save 8- or 16-bit unsigned grey"
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw:
-    """Uncompressed frames that follow one another in the file."""
-
-    offset: int
-    dtype: str
-    shape: tuple[int, int]
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of a sample."""
-        return np.dtype(self.dtype).itemsize
-
-
-@dataclass(frozen=True, slots=True)
-class TiffReader:
-    """Reads a TIFF stack frame by frame.
+class PageReader:
+    """Reads a TIFF stack page by page, decoding each.
 
     Parameters
     ----------
@@ -76,8 +81,6 @@ class TiffReader:
         The file.
     n_frames : int
         Frames in it.
-    raw : _Raw or None
-        Where the samples lie when they are contiguous; otherwise pages are decoded.
     pages : {"series", "file"}
         Whether the frames are the pages of the first series or all pages.
     invert : bool
@@ -86,72 +89,70 @@ class TiffReader:
 
     path: Path
     n_frames: int
-    raw: _Raw | None
     pages: Literal["series", "file"]
     invert: bool
+    is_seekable: bool = True
 
-    def numbered(self, *, allow_partial: bool) -> Generator[tuple[int, Frame], None, None]:
-        """Yield (frame number, frame) to the end of the file.
+    def numbered(
+        self, *, start: int = 0, allow_partial: bool = False, source: Source | None = None
+    ) -> Generator[tuple[int, Frame], None, None]:
+        """Yield (frame number, frame) from frame ``start`` to the end of the file.
 
         Raises
         ------
         RejectedError
             ``damaged`` or ``truncated``, unless ``allow_partial``; ``colour``, ``unsupported``.
         """
-        source = self._contiguous() if self.raw is not None else self._pages()
-        number = -1
+        pages = self._decoded(start, source)
         try:
-            for number, samples in enumerate(source):
+            for number, samples in enumerate(pages, start):
                 frame = _grey(self.path, samples)
                 yield number, (np.iinfo(frame.dtype).max - frame if self.invert else frame)
         except RejectedError as error:
             if not (allow_partial and error.code in ("damaged", "truncated")):
                 raise
-            return
         finally:
-            source.close()
-        if number + 1 < self.n_frames and not allow_partial:
-            raise truncated(self.path, f"{number + 1} of {self.n_frames} frames could be read")
+            pages.close()
 
     def count(self) -> int:
         """Return the number of frames."""
         return self.n_frames
 
     def available(self, tiff: tifffile.TiffFile, n_frames: int) -> int:
-        """Return how many of the first ``n_frames`` frames lie wholly inside the file."""
-        size = self.path.stat().st_size
-        if self.raw is not None:
-            height, width = self.raw.shape
-            return max(0, min(n_frames, (size - self.raw.offset) // (height * width * self.raw.itemsize)))
-        pages = self._source(tiff)
-        for number in range(min(n_frames, len(pages))):
-            page = pages[number]
-            if page is None or any(
-                offset + length > size for offset, length in zip(page.dataoffsets, page.databytecounts, strict=False)
-            ):
-                return number
-        return min(n_frames, len(pages))
+        """Return how many of the first ``n_frames`` frames lie wholly inside the file.
 
-    def _source(self, tiff: tifffile.TiffFile) -> Any:  # noqa: ANN401  # two unrelated classes of tifffile
+        Raises
+        ------
+        RejectedError
+            ``damaged`` where two pages are said to lie in the same place.
+        """
+        size = self.path.stat().st_size
+        pages = self.listed(tiff)
+        extents: list[tuple[int, int]] = []
+        there = min(n_frames, len(pages))
+        for number in range(there):
+            page = pages[number]
+            parts = [] if page is None else list(zip(page.dataoffsets, page.databytecounts, strict=False))
+            is_inside = all(at >= _FIRST_BYTE and length and at + length <= size for at, length in parts)
+            if not (parts and is_inside) or _is_short(page):
+                there = number
+                break
+            extents += parts
+        extents.sort()
+        if any(at + length > following for (at, length), (following, _) in pairwise(extents)):
+            raise damaged(self.path, "two of its pages are said to lie in the same place")
+        return there
+
+    def listed(self, tiff: tifffile.TiffFile) -> Any:  # noqa: ANN401  # two unrelated classes of tifffile
+        """Return the pages that hold the frames."""
         return tiff.pages if self.pages == "file" else tiff.series[0].pages
 
-    def _contiguous(self) -> Generator[NDArray[Any], None, None]:
-        assert self.raw is not None  # noqa: S101  # the caller chose this road because of it
-        height, width = self.raw.shape
-        dtype = np.dtype(self.raw.dtype)
-        with self.path.open("rb") as file:
-            file.seek(self.raw.offset)
-            length = width * height * dtype.itemsize
-            for _ in range(self.n_frames):
-                data = file.read(length)
-                if len(data) < length:
-                    return
-                yield np.frombuffer(data, dtype).reshape(height, width)
-
-    def _pages(self) -> Generator[NDArray[Any], None, None]:
-        with _open(self.path) as tiff:
-            pages = self._source(tiff)
-            for number in range(self.n_frames):
+    def _decoded(self, start: int, source: Source | None) -> Generator[NDArray[Any], None, None]:
+        with ExitStack() as stack:
+            file = None if source is None else stack.enter_context(HashedFile(source))
+            tiff = stack.enter_context(_open(self.path, file))
+            pages = self.listed(tiff)
+            for number in range(start, self.n_frames):
                 try:
                     page = pages[number]
                     samples = None if page is None else page.asarray()
@@ -164,34 +165,38 @@ class TiffReader:
 
 def open_tiff(path: Path, *, allow_partial: bool = False) -> Video:
     """Open a TIFF stack; see :func:`nta.video.open_video`."""
-    n_pages, whole = count_directories(path)
+    n_pages, whole, described = count_directories(path)
     if not whole and (n_pages == 0 or not allow_partial):
         raise truncated(path, f"its list of pages breaks off or points beyond its end ({n_pages} listed)")
     try:
         with _open(path) as tiff:
-            return _describe(path, tiff, n_pages, whole, allow_partial=allow_partial)
+            return _describe(path, tiff, n_pages, whole, described, allow_partial=allow_partial)
     except _BROKEN as error:
         raise unreadable(path, f"its TIFF structure is broken ({error})") from error
 
 
-def _open(path: Path) -> tifffile.TiffFile:
+def _open(path: Path, file: HashedFile | None = None) -> tifffile.TiffFile:
     # An OME-TIFF may name other files to read; only this one is opened.
-    return tifffile.TiffFile(path.absolute(), _multifile=False)
+    return tifffile.TiffFile(path.absolute() if file is None else BufferedReader(file), _multifile=False)
 
 
-def _describe(path: Path, tiff: tifffile.TiffFile, n_pages: int, whole: bool, *, allow_partial: bool) -> Video:
+def _describe(
+    path: Path, tiff: tifffile.TiffFile, n_pages: int, whole: bool, described: int, *, allow_partial: bool
+) -> Video:
     page = tiff.pages.first
     check_size(path, page.imagewidth, page.imagelength)
+    _check_compression(path, page)
     _check_samples(path, page)
     metadata = tiff_metadata.read(tiff)
     reader = _reader(path, tiff, n_pages)
     stated = max(reader.n_frames, metadata.n_frames or 0)
     if whole:
-        there = reader.available(tiff, stated)
+        there = _available(reader, tiff, stated)
     else:
         # The directories at the end are lost, but an ImageJ stack is one block of samples that goes on.
-        there = reader.available(tiff, stated if tiff.is_imagej and reader.raw else reader.n_frames)
-    faults = list(metadata.faults)
+        is_block = tiff.is_imagej and isinstance(reader, FlatReader)
+        there = _available(reader, tiff, stated if is_block else reader.n_frames)
+    faults = [*metadata.faults, *(_unaccounted(path, tiff, reader, described) if whole else ())]
     if there < stated or not whole:
         detail = f"{there} of {stated} frames are there"
         if not allow_partial:
@@ -218,7 +223,38 @@ def _describe(path: Path, tiff: tifffile.TiffFile, n_pages: int, whole: bool, *,
     )
 
 
-def _reader(path: Path, tiff: tifffile.TiffFile, n_pages: int) -> TiffReader:
+def _unaccounted(path: Path, tiff: tifffile.TiffFile, reader: FlatReader | PageReader, described: int) -> list[Fault]:
+    """Return the fault of a file with room for frames that no directory lists: its chain ends too early."""
+    if any(tag in tiff.pages.first.tags for tag in _OTHER_IMAGES):
+        return []
+    if isinstance(reader, FlatReader):
+        length = math.prod(reader.shape) * np.dtype(reader.dtype).itemsize
+        known = reader.n_frames * length
+    else:
+        listed = reader.listed(tiff)
+        known = sum(sum(page.databytecounts) for page in listed if page is not None)
+        length = max(known // max(1, reader.n_frames), 1)
+    rest = path.stat().st_size - known - described - _PADDING * (reader.n_frames + 1)
+    if rest < max(length, _SMALLEST_PAGE):
+        return []
+    return [
+        Fault(
+            "frame_count",
+            f"{reader.n_frames} frames are listed and {rest} bytes of the file belong to none of them; all that are "
+            "listed are measured, check that no page was lost",
+        )
+    ]
+
+
+def _available(reader: FlatReader | PageReader, tiff: tifffile.TiffFile, n_frames: int) -> int:
+    """Return how many of the first ``n_frames`` frames lie wholly inside the file."""
+    if isinstance(reader, PageReader):
+        return reader.available(tiff, n_frames)
+    length = math.prod(reader.shape) * np.dtype(reader.dtype).itemsize
+    return max(0, min(n_frames, (reader.path.stat().st_size - reader.offset) // length))
+
+
+def _reader(path: Path, tiff: tifffile.TiffFile, n_pages: int) -> FlatReader | PageReader:
     """Choose between one block of samples, the pages of a series, and simply all pages of the file."""
     page, series = tiff.pages.first, tiff.series[0]
     invert = _name(page.photometric) == "MINISWHITE"
@@ -226,18 +262,48 @@ def _reader(path: Path, tiff: tifffile.TiffFile, n_pages: int) -> TiffReader:
     if n_pages > n_frames:
         # Pages that were written one by one each make a series of their own.
         _check_alike(path, tiff, n_pages)
-        return TiffReader(path, n_pages, None, "file", invert)
-    return TiffReader(path, n_frames, _raw(series, page), "series", invert)
+        return PageReader(path, n_pages, "file", invert)
+    if series.dataoffset is not None and page.dtype is not None and _is_plain(page):
+        shape = (page.imagelength, page.imagewidth)
+        length = math.prod(shape) * page.dtype.itemsize
+        if series.dataoffset < _FIRST_BYTE or series.dataoffset <= page.offset < series.dataoffset + n_frames * length:
+            raise damaged(path, "its samples are said to lie where its directory is")
+        if n_pages == n_frames > 1 and tiff.pages[1].aspage().dataoffsets[0] != series.dataoffset + length:
+            raise damaged(path, "its first page does not end where its second one begins")
+        dtype = page.dtype.newbyteorder(page.parent.byteorder)
+        return FlatReader(path, series.dataoffset, dtype.str, shape, n_frames, invert)
+    return PageReader(path, n_frames, "series", invert)
 
 
 def _check_alike(path: Path, tiff: tifffile.TiffFile, n_pages: int) -> None:
     first = tiff.pages.first
     for number in range(1, n_pages):
         page = tiff.pages[number].aspage()
-        if page.shape != first.shape or page.dtype != first.dtype:
+        if (page.shape, page.dtype, page.photometric) != (first.shape, first.dtype, first.photometric):
             raise unsupported(
                 path, f"pages that differ in shape or type (page {number})", "save one stack of equal pages"
             )
+
+
+def _is_short(page: Any) -> bool:  # noqa: ANN401  # a page, or what tifffile keeps of one
+    """Return whether an uncompressed page has fewer bytes than its samples: tifffile would make up the rest."""
+    return bool(page.compression == 1 and sum(page.databytecounts) < page.nbytes)
+
+
+def _check_compression(path: Path, page: tifffile.TiffPage) -> None:
+    """Refuse a compression whose decoder is not installed, before the first page is asked for."""
+    try:
+        tifffile.TIFF.DECOMPRESSORS[page.compression]
+        if page.predictor != 1:
+            tifffile.TIFF.UNPREDICTORS[page.predictor]
+    except (KeyError, ImportError, AttributeError) as error:
+        raise _needs_imagecodecs(path, _name(page.compression)) from error
+
+
+def _needs_imagecodecs(path: Path, compression: str) -> RejectedError:
+    return unsupported(
+        path, f"{compression} compression", "save it uncompressed, or run pip install imagecodecs and try again"
+    )
 
 
 def _check_samples(path: Path, page: tifffile.TiffPage) -> None:
@@ -245,13 +311,8 @@ def _check_samples(path: Path, page: tifffile.TiffPage) -> None:
     if dtype is None:
         raise unsupported(path, f"{page.bitspersample}-bit samples", _INSTEAD)
     if dtype.kind in "fc":
-        if not np.isfinite(page.asarray()).all():
-            raise RejectedError(
-                f"'{path.name}' holds samples that are not numbers (NaN or infinity); {_INSTEAD}",
-                code="non_finite",
-            )
-        raise unsupported(path, f"floating-point samples ({dtype})", _INSTEAD)
-    if dtype.kind != "u" or dtype.itemsize > 2 or page.bitspersample < 8:
+        raise float_samples(path, dtype, page.asarray(), _INSTEAD)
+    if dtype.kind != "u" or page.bitspersample not in (8, 16):
         raise unsupported(path, f"{page.bitspersample}-bit samples of type {dtype}", _INSTEAD)
 
 
@@ -273,17 +334,9 @@ def _count(path: Path, series: tifffile.TiffPageSeries) -> int:
     return long[0][1] if long else 1
 
 
-def _raw(series: tifffile.TiffPageSeries, page: tifffile.TiffPage) -> _Raw | None:
-    """Return where the samples lie when they are uncompressed, contiguous, and plain grey."""
-    if (
-        series.dataoffset is None
-        or page.dtype is None
-        or page.samplesperpixel != 1
-        or _name(page.photometric) == "PALETTE"
-    ):
-        return None
-    dtype = page.dtype.newbyteorder(page.parent.byteorder)
-    return _Raw(series.dataoffset, dtype.str, (page.imagelength, page.imagewidth))
+def _is_plain(page: tifffile.TiffPage) -> bool:
+    """Return whether the samples of a page, once they are uncompressed, are grey levels of whole bytes."""
+    return page.samplesperpixel == 1 and page.bitspersample in (8, 16) and _name(page.photometric) != "PALETTE"
 
 
 def _grey(path: Path, samples: NDArray[Any]) -> Frame:
@@ -300,9 +353,5 @@ def _grey(path: Path, samples: NDArray[Any]) -> Frame:
 
 def _page_error(path: Path, number: int, error: BaseException) -> RejectedError:
     if "imagecodecs" in str(error):
-        return unsupported(
-            path,
-            "TIFF compression that needs another library",
-            "save it uncompressed, or install imagecodecs",
-        )
+        return _needs_imagecodecs(path, "a rare kind of")
     return damaged(path, f"frame {number} cannot be decoded ({error})")
