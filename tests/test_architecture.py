@@ -56,6 +56,7 @@ ORDER = (
     "agreement",
     "quality",
     "measurement",
+    "record",
     "pipeline",
     "standards",
     "batch",

@@ -29,7 +29,14 @@ def test_the_summary_is_strict_json_with_every_number_in_its_place(a_measurement
     values = as_json(measurement)
     assert values["schema"] == SCHEMA == "nta.measurement/1"
     assert values["size_nm"]["d50"]["value"] == measurement.size.d50.value
-    assert values["size_nm"]["peaks"] == [{"diameter": measurement.size.peaks[0].diameter.to_dict(), "fraction": 1.0}]
+    assert values["size_nm"]["peaks"] == [
+        {
+            "diameter": measurement.size.peaks[0].diameter.to_dict(),
+            "fraction": 1.0,
+            "fraction_low": 0.9,
+            "fraction_high": 1.0,
+        }
+    ]
     assert values["concentration_per_ml"]["measured"]["value"] == measurement.concentration.measured.value
     assert values["captures"][0]["flow_um_s"] == [None, None]
     assert values["values"]["mpp"] == {"value": 0.14, "origin": "assumed"}
@@ -52,7 +59,9 @@ def test_what_is_no_number_is_null(a_measurement, nothing):
     values = as_json(measurement)
     null = {"value": None, "low": None, "high": None}
     assert all(values["size_nm"][name] == null for name in STATISTICS)
-    assert values["size_nm"]["peaks"] == [{"diameter": null, "fraction": None}]
+    assert values["size_nm"]["peaks"] == [
+        {"diameter": null, "fraction": None, "fraction_low": None, "fraction_high": None}
+    ]
     assert values["concentration_per_ml"] == {
         "measured": null,
         "stock": null,

@@ -209,6 +209,14 @@ SETTING_OPTIONS: Final[tuple[SettingOption, ...]] = (
     SettingOption("memory", "--memory", int, "Frames that a particle may be missing within its track.", "0"),
     SettingOption("min_track", "--min-track", int, "Fewest positions of a track that is sized.", "5"),
     SettingOption(
+        "blank",
+        "--blank",
+        str,
+        "Video of the diluent alone, to be subtracted; may be repeated.",
+        '["blank.avi"]',
+        multiple=True,
+    ),
+    SettingOption(
         "windows_nm",
         "--window",
         parse_size_range,

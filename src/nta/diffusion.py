@@ -127,6 +127,8 @@ def estimate_diffusion(
     flats = list(tracks.flat(min_track))
     lag = find_safe_lag(flats)
     if lag.frames > 1:
+        # What is stated of single positions does not hold in such a film; a constant error is a part of its memory.
+        lag = find_safe_lag([(capture, flat._replace(sigma_m=np.zeros_like(flat.sigma_m))) for capture, flat in flats])
         min_track = max(min_track, lag.min_positions)
         flats = list(tracks.flat(min_track))
     diameters_nm = _diameter_grid(flats, settings)
@@ -135,13 +137,14 @@ def estimate_diffusion(
         if not len(flat.particles):
             continue
         growth = 0.0
-        # With a longer lag the memory of the film is fitted, and a constant error is a part of it.
-        if lag.frames == 1:
-            if np.any(flat.sigma_m > 0):
-                flat = with_honest_error(capture, flat, diameters_nm)
-            else:
-                flat, growth = with_fitted_error(capture, flat, diameters_nm)
-        logl = log_likelihood(capture, flat, diameters_nm, growth, lag)
+        if lag.frames > 1:
+            sized = flat._replace(sigma_m=np.zeros_like(flat.sigma_m))
+        elif np.any(flat.sigma_m > 0):
+            sized = flat = with_honest_error(capture, flat, diameters_nm)
+        else:
+            flat, growth = with_fitted_error(capture, flat, diameters_nm)
+            sized = flat
+        logl = log_likelihood(capture, sized, diameters_nm, growth, lag)
         tables.append(_table(tracks.table, number, capture, flat, diameters_nm, logl))
         likelihoods.append(logl)
     table = pd.concat(tables, ignore_index=True) if tables else Diffusion.empty_table()

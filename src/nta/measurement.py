@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from nta.agreement import Agreement
+from nta.blank import Blank
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution
@@ -119,6 +121,10 @@ class Measurement:
     provenance: Provenance
     ledger: dict[str, int] = field(default_factory=dict)
     """Losses on the way, by reason: how many spots, links and tracks were left out and why."""
+    agreement: Agreement = field(default_factory=Agreement)
+    """What each capture says by itself, and how far the captures differ."""
+    blank: Blank | None = None
+    """What was subtracted as the diluent's own."""
 
     def summary(self) -> dict[str, Any]:
         """Return what ``summary.json`` holds: strict JSON values, every key present, missing is ``None``."""
@@ -138,6 +144,8 @@ class Measurement:
                 "parts": self.concentration.parts.to_dict(),
                 "captures": list(self.concentration.captures_per_ml),
             },
+            "agreement": self.agreement.to_dict(),
+            "blank": None if self.blank is None else self.blank.to_dict(),
             "counts": {name: _finite(getattr(self.counts, name)) for name in Counts.__slots__},
             "dilution": _finite(self.values["dilution"].value) if "dilution" in self.values else None,
             "values": {

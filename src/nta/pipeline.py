@@ -2,63 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import math
-import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
-import nta
+from nta.agreement import agreement_of, capture_results
+from nta.blank import subtract_blank
 from nta.calibration import Calibration, with_calibration
 from nta.compilation import is_compiled, load_kernels
 from nta.concentration import Concentration, particle_concentration
-from nta.detection import Detections, detect
-from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion, estimate_diffusion, smallest_diameter_nm
+from nta.detection import detect
+from nta.diffusion import Diffusion, estimate_diffusion
 from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_distribution
 from nta.errors import NTAError, UsageError
 from nta.measurement import Capture, Counts, Measurement, Provenance, Status
 from nta.progress import Progress, silent
-from nta.quality import Flag, assess, flag, of_calibration
-from nta.settings import Settings, Sourced
-from nta.tracking import Tracks, link, values_of_linking
+from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibration
+from nta.record import (
+    Measured,
+    capture_of,
+    counts,
+    found_by_the_way,
+    hash_of,
+    ledger,
+    provenance_of,
+    stated_values,
+    status_of,
+    values_of,
+)
+from nta.settings import Settings
+from nta.tracking import Tracks, link
 from nta.uncertainty import systematic_relative_sd
-from nta.video import Video, open_video
+from nta.video import open_video
 
 __all__ = ["analyze"]
 
-_LIBRARIES: Final = ("numpy", "scipy", "pandas", "numba", "trackpy", "scikit-image", "av", "tifffile")
-_ON_RECORD: Final = (
-    "frames",
-    "roi",
-    "exclude",
-    "size_range_nm",
-    "windows_nm",
-    "method",
-    "engine",
-    "allow_partial",
-    "seed",
-    "dilution_sd_percent",
-)
-"""Settings that change the result and that no step reports: kept where somebody stated them."""
 
 _SECOND_PASS_SHARE: Final = 0.8
 _SECOND_PASS_QUANTILE: Final = 0.02
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """One capture on its way: the video, its spots and its tracks."""
-
-    video: Video
-    detections: Detections
-    tracks: Tracks
 
 
 def analyze(
@@ -114,7 +100,10 @@ def analyze(
     }
     settings = (Settings() if settings is None else settings).updated("command_line", given)
     settings, calibration = with_calibration(settings)
-    measured: list[_Measured] = []
+    for blank in settings.blank:
+        if not Path(blank).exists():
+            raise UsageError(f"there is no file {blank!r} to take as the blank")
+    measured: list[Measured] = []
     captures: list[Capture] = []
     refusals: list[NTAError] = []
     for path in paths:
@@ -124,15 +113,31 @@ def analyze(
             raise
         except NTAError as error:
             refusals.append(error)
-            captures.append(Capture(str(path), _hash_of(path), status=_status_of(error)))
+            captures.append(Capture(str(path), hash_of(path), status=status_of(error)))
         else:
             measured.append(one)
-            captures.append(_capture_of(one))
+            captures.append(capture_of(one))
     name = sample if sample is not None else paths[0].stem
-    provenance = _provenance(settings, started)
+    provenance = provenance_of(settings, started)
     if not measured:
         return _refused(name, captures, refusals[0], settings, provenance)
-    return _sized(name, captures, measured, refusals, settings, calibration, provenance, report)
+    found = _sized(name, captures, measured, refusals, settings, calibration, provenance, report)
+    return _without_blank(found, settings, report) if settings.blank else found
+
+
+def _without_blank(sample: Measurement, settings: Settings, progress: Progress) -> Measurement:
+    """Return the sample without what the diluent shows, measured in the same way."""
+    plain = settings.model_copy(update={"blank": (), "dilution": None, "dilution_sd_percent": None})
+    # An empty blank has no spots from which their width and polarity could be told.
+    pinned = {name: sample.values[name].value for name in ("diameter_px", "invert")}
+    one_value = {name: value for name, value in pinned.items() if not isinstance(value, list)}
+    blank = analyze(settings.blank, settings=plain.updated("video", one_value), sample="blank", progress=progress)
+    if blank.status in ("rejected", "failed"):
+        raise UsageError(f"the blank cannot be used: {blank.message}")
+    found = subtract_blank(sample, blank)
+    flags = by_gravity((*(flag(code, text) for code, text in found.complaints.items()), *found.measurement.flags))
+    status, code, message = _verdict(flags, found.measurement.distribution)
+    return replace(found.measurement, blank=found.blank, flags=flags, status=status, status_code=code, message=message)
 
 
 def _announce_kernels(progress: Progress) -> None:
@@ -142,7 +147,7 @@ def _announce_kernels(progress: Progress) -> None:
         progress("compiling the numerical kernels, once on this machine", 1, 1)
 
 
-def _measure_capture(path: Path, settings: Settings, progress: Progress) -> _Measured:
+def _measure_capture(path: Path, settings: Settings, progress: Progress) -> Measured:
     """Return the spots and tracks of one capture; the second linking looks no wider than the first one's sizes ask."""
     video = open_video(path, allow_partial=settings.allow_partial)
     # Not before the file is known to be one: compiling takes longer than saying that there is none.
@@ -155,7 +160,7 @@ def _measure_capture(path: Path, settings: Settings, progress: Progress) -> _Mea
         smallest_nm = _smallest_found_nm(tracks, settings)
         if smallest_nm is not None:
             tracks = link(detections, settings, smallest_nm=smallest_nm, progress=progress)
-    return _Measured(video, detections, tracks)
+    return Measured(video, detections, tracks)
 
 
 def _smallest_found_nm(tracks: Tracks, settings: Settings) -> float | None:
@@ -173,7 +178,7 @@ def _smallest_found_nm(tracks: Tracks, settings: Settings) -> float | None:
 def _sized(
     name: str,
     captures: list[Capture],
-    measured: list[_Measured],
+    measured: list[Measured],
     refusals: list[NTAError],
     settings: Settings,
     calibration: Calibration | None,
@@ -181,7 +186,7 @@ def _sized(
     progress: Progress,
 ) -> Measurement:
     tracks = _together([one.tracks for one in measured])
-    values = _values_of(measured, settings)
+    values = values_of(measured, settings)
     diffusion = estimate_diffusion(tracks, settings)
     systematic = systematic_relative_sd(values, diffusion.lag.frames)
     distribution = size_distribution(
@@ -192,25 +197,39 @@ def _sized(
         progress=progress,
     )
     dilution = values["dilution"].value
+    masked_px = tuple(one.detections.masked_px for one in measured)
+    spot_diameter_px = tuple(one.detections.diameter_px for one in measured)
     concentration = particle_concentration(
         tracks,
         diffusion,
         distribution,
         dilution=float(dilution) if isinstance(dilution, int | float) else None,
         dilution_relative_sd=None if settings.dilution_sd_percent is None else settings.dilution_sd_percent / 100.0,
-        masked_px=tuple(one.detections.masked_px for one in measured),
-        spot_diameter_px=tuple(one.detections.diameter_px for one in measured),
+        masked_px=masked_px,
+        spot_diameter_px=spot_diameter_px,
         depth_relative_sd=None if calibration is None else calibration.relative_sd,
     )
     if calibration is not None:
         values |= calibration.values(settings)
-    values |= _found_by_the_way(tracks, diffusion)
+    values |= found_by_the_way(tracks, diffusion)
     named = [(one.video.path.name, one.detections) for one in measured]
+    agreement = agreement_of(
+        capture_results(
+            [capture for capture, _ in named],
+            tracks,
+            diffusion,
+            distribution,
+            settings,
+            masked_px=masked_px,
+            spot_diameter_px=spot_diameter_px,
+        )
+    )
     flags = (
         *(flag("capture_rejected", str(error)) for error in refusals),
         *_faults(measured),
         *_outside_range(diffusion, distribution, settings),
         *of_calibration(calibration, named, datetime.fromisoformat(provenance.started_utc)),
+        *of_agreement(agreement),
         *assess(named, tracks, diffusion, concentration, values, distribution),
     )
     status, code, message = _verdict(flags, distribution)
@@ -225,11 +244,12 @@ def _sized(
         distribution=distribution,
         tracks=tracks,
         diffusion=diffusion,
-        counts=_counts(measured, tracks, diffusion),
+        counts=counts(measured, tracks, diffusion),
         values=values,
         flags=flags,
         provenance=provenance,
-        ledger=_ledger(measured, tracks, diffusion),
+        ledger=ledger(measured, tracks, diffusion),
+        agreement=agreement,
     )
 
 
@@ -241,47 +261,6 @@ def _together(tracks: list[Tracks]) -> Tracks:
         for reason, lost in one.ledger.items():
             ledger[reason] = ledger.get(reason, 0) + lost
     return Tracks(pd.concat(tables, ignore_index=True), tuple(one.captures[0] for one in tracks), ledger)
-
-
-def _values_of(measured: list[_Measured], settings: Settings) -> dict[str, Sourced]:
-    """Return every value used; where captures differ in one, the list of their values."""
-    each = [
-        {
-            **one.detections.values,
-            "spot_sd_px": Sourced(round(one.detections.appearance.spot_sd_px, 3), "video"),
-            **values_of_linking(one.tracks, settings),
-        }
-        for one in measured
-    ]
-    values = {}
-    for name, first in each[0].items():
-        all_of_it = [found[name].value for found in each]
-        same = all(value == first.value for value in all_of_it)
-        values[name] = first if same else Sourced(all_of_it, first.origin)
-    for name in _ON_RECORD:
-        if settings.origin(name) != "assumed":
-            values[name] = Sourced(_as_lists(getattr(settings, name)), settings.origin(name))
-    stated = settings.min_track is not None
-    values["min_track"] = Sourced(
-        settings.min_track if stated else DEFAULT_MIN_TRACK, settings.origin("min_track") if stated else "assumed"
-    )
-    return values
-
-
-def _found_by_the_way(tracks: Tracks, diffusion: Diffusion) -> dict[str, Sourced]:
-    """Return what the tracks themselves told: the smallest size that is followed, and a lag other than one frame."""
-    found = {}
-    limit_nm = smallest_diameter_nm(tracks)
-    if math.isfinite(limit_nm):
-        found["smallest_diameter_nm"] = Sourced(round(limit_nm, 1), "video")
-    if diffusion.lag.frames > 1:
-        found["lag_frames"] = Sourced(diffusion.lag.frames, "video")
-        found["min_track"] = Sourced(diffusion.min_track, "video")
-    return found
-
-
-def _as_lists(value: Any) -> Any:  # noqa: ANN401  # any setting
-    return [_as_lists(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _outside_range(diffusion: Diffusion, distribution: SizeDistribution, settings: Settings) -> tuple[Flag, ...]:
@@ -297,7 +276,7 @@ def _outside_range(diffusion: Diffusion, distribution: SizeDistribution, setting
     )
 
 
-def _faults(measured: list[_Measured]) -> tuple[Flag, ...]:
+def _faults(measured: list[Measured]) -> tuple[Flag, ...]:
     return tuple(
         flag(fault.code, f"{one.video.path.name}: {fault.message}")
         for one in measured
@@ -313,79 +292,13 @@ def _verdict(flags: tuple[Flag, ...], distribution: SizeDistribution) -> tuple[S
     return "ok", None, f"{distribution.n_tracks} tracks were long enough to be sized; nothing looks wrong"
 
 
-def _counts(measured: list[_Measured], tracks: Tracks, diffusion: Diffusion) -> Counts:
-    return Counts(
-        detections=sum(len(one.detections.table) for one in measured),
-        particles_per_frame=float(np.mean([one.detections.particles_per_frame for one in measured])),
-        tracks=tracks.n_tracks,
-        tracks_used=len(diffusion.table),
-    )
-
-
-def _ledger(measured: list[_Measured], tracks: Tracks, diffusion: Diffusion) -> dict[str, int]:
-    spots = sum(len(one.detections.table) for one in measured)
-    used = int(diffusion.table["n_positions"].sum())
-    return {**tracks.ledger, "tracks_too_short": tracks.n_tracks - len(diffusion.table), "spots_not_used": spots - used}
-
-
-def _capture_of(one: _Measured) -> Capture:
-    acquisition = one.detections.acquisition
-    flow_x, flow_y = one.tracks.captures[0].flow_um_s
-    return Capture(
-        path=str(one.video.path),
-        sha256=one.video.sha256(),
-        frames=acquisition.n_frames,
-        fps=acquisition.fps,
-        mpp=acquisition.mpp,
-        exposure_ms=acquisition.exposure_ms,
-        width=one.video.width,
-        height=one.video.height,
-        particles_per_frame=one.detections.particles_per_frame,
-        tracks=one.tracks.n_tracks,
-        flow_um_s=(flow_x, flow_y),
-        status="warn" if one.video.faults or one.detections.faults else "ok",
-    )
-
-
-def _status_of(error: NTAError) -> Status:
-    return "failed" if error.code == "failed" else "rejected"
-
-
-def _hash_of(path: Path) -> str | None:
-    """Return the hash of a file that could not be measured, so that the record names it; ``None`` if it is no file."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def _provenance(settings: Settings, started: datetime) -> Provenance:
-    return Provenance(
-        nta=nta.__version__,
-        settings_sha256=settings.sha256(),
-        libraries={
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _LIBRARIES},
-        },
-        started_utc=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        host=platform.node(),
-    )
-
-
-def _stated_values(settings: Settings) -> dict[str, Sourced]:
-    """Return what was stated; of a file that was never read nothing is assumed."""
-    stated = settings.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    return {name: Sourced(value, settings.origin(name)) for name, value in stated.items()}
-
-
 def _refused(
     name: str, captures: list[Capture], error: NTAError, settings: Settings, provenance: Provenance
 ) -> Measurement:
     """Return the measurement of a sample of which no capture could be used."""
     distribution = SizeDistribution.missing()
     return Measurement(
-        status=_status_of(error),
+        status=status_of(error),
         status_code=error.code,
         message=str(error),
         sample=name,
@@ -396,7 +309,7 @@ def _refused(
         tracks=Tracks(Tracks.empty_table()),
         diffusion=Diffusion(Diffusion.empty_table()),
         counts=Counts(),
-        values=_stated_values(settings),
+        values=stated_values(settings),
         flags=(),
         provenance=provenance,
     )

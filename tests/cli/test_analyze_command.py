@@ -107,6 +107,8 @@ OPTION_VALUES = {
     "depth_um": (["--depth-um", "12"], 12.0),
     "dilution": (["--dilution", "200"], 200.0),
     "dilution_sd_percent": (["--dilution-sd-percent", "2"], 2.0),
+    "blank": (["--blank", "a.avi", "--blank", "b.avi"], ("a.avi", "b.avi")),
+    "windows_nm": (["--window", "50:150", "--window", "150:"], ((50.0, 150.0), (150.0, None))),
     "calibration": (["--calibration", "beads.toml"], "beads.toml"),
     "frames": (["--frames", ":500"], (0, 500)),
     "roi": (["--roi", "0,1,20,10"], (0, 1, 20, 10)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nta.concentration import Concentration
 from nta.detection import Detections
@@ -21,6 +21,7 @@ __all__ = [
     "Flag",
     "Level",
     "assess",
+    "by_gravity",
     "flag",
     "of_agreement",
     "of_calibration",
@@ -58,5 +59,10 @@ def assess(
         *of_read_out(distribution),
         *of_values(values, concentration),
     ]
+    return by_gravity(flags)
+
+
+def by_gravity(flags: Iterable[Flag]) -> tuple[Flag, ...]:
+    """Return the flags, the gravest first, otherwise in their order."""
     order = {"fail": 0, "warn": 1, "info": 2}
     return tuple(sorted(flags, key=lambda found: order[found.level]))

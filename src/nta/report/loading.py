@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from nta.agreement import Agreement
+from nta.blank import Blank
 from nta.concentration import Concentration, Parts
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution, WindowShare
@@ -60,6 +62,8 @@ def load(directory: str | Path) -> Measurement:
         flags=tuple(Flag(**row) for row in summary["flags"]),
         provenance=Provenance(**summary["provenance"]),
         ledger=beside["ledger"],
+        agreement=Agreement.from_dict(summary["agreement"]) if summary["agreement"]["between"] else Agreement(),
+        blank=None if summary["blank"] is None else Blank.from_dict(summary["blank"]),
     )
 
 

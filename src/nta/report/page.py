@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nta.estimate import Estimate
 from nta.report import formatting as fmt
+from nta.report.agreement_table import capture_rows, spread_rows
 from nta.report.figures import figure_svg
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ def _context(measurement: Measurement) -> dict[str, Any]:
         "size_rows": size_rows(measurement),
         "peak_rows": peak_rows(measurement),
         "concentration_rows": concentration_rows(measurement),
+        "capture_rows": capture_rows(measurement),
+        "spread_rows": spread_rows(measurement),
         "depth": fmt.general(measurement.concentration.depth_um, 4),
         "values": [*conditions, *others],
         "losses": [(fmt.words(reason), fmt.count(number)) for reason, number in measurement.ledger.items()],
@@ -154,6 +157,14 @@ def concentration_rows(measurement: Measurement) -> list[ConcentrationRow]:
     """Return the lines of the concentration table: in the cell, and in the undiluted sample."""
     concentration = measurement.concentration
     rows = [_concentration_row("Measured, in the cell", concentration.measured)]
+    blank = measurement.blank
+    if blank is not None:
+        limit = "" if blank.limit_per_ml is None else f"below blank: at most {fmt.scientific(blank.limit_per_ml)}"
+        rows = [
+            _concentration_row("Counted, before the blank", blank.before),
+            _concentration_row("Blank", blank.concentration),
+            _concentration_row("Measured, in the cell", concentration.measured, limit),
+        ]
     stock = Estimate.missing() if concentration.stock is None else concentration.stock
     is_unknown = concentration.stock is None and not concentration.measured.is_missing
     note = "dilution not known; give --dilution" if is_unknown else ""

@@ -59,6 +59,9 @@ class Settings(BaseModel):
     calibration: str | None = None
     """Path of a calibration file; its depth takes the place of the nominal one."""
 
+    blank: tuple[str, ...] = ()
+    """Videos of the diluent alone, to be subtracted."""
+
     # What to look at
     frames: Annotated[tuple[int, int | None], AfterValidator(checks.check_frames)] | None = None
     """First frame and the one after the last (A:B, as Python slices)."""

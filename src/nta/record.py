@@ -1,0 +1,160 @@
+"""What goes on record of a measurement: every value used, what was counted and lost, which program, when."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import math
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+import nta
+from nta.detection import Detections
+from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion, smallest_diameter_nm
+from nta.errors import NTAError
+from nta.measurement import Capture, Counts, Provenance, Status
+from nta.settings import Settings, Sourced
+from nta.tracking import Tracks, values_of_linking
+from nta.video import Video
+
+_LIBRARIES: Final = ("numpy", "scipy", "pandas", "numba", "trackpy", "scikit-image", "av", "tifffile")
+_ON_RECORD: Final = (
+    "frames",
+    "roi",
+    "exclude",
+    "size_range_nm",
+    "windows_nm",
+    "blank",
+    "method",
+    "engine",
+    "allow_partial",
+    "seed",
+    "dilution_sd_percent",
+)
+"""Settings that change the result and that no step reports: kept where somebody stated them."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One capture on its way: the video, its spots and its tracks."""
+
+    video: Video
+    detections: Detections
+    tracks: Tracks
+
+
+def values_of(measured: list[Measured], settings: Settings) -> dict[str, Sourced]:
+    """Return every value used; where captures differ in one, the list of their values."""
+    each = [
+        {
+            **one.detections.values,
+            "spot_sd_px": Sourced(round(one.detections.appearance.spot_sd_px, 3), "video"),
+            **values_of_linking(one.tracks, settings),
+        }
+        for one in measured
+    ]
+    values = {}
+    for name, first in each[0].items():
+        all_of_it = [found[name].value for found in each]
+        same = all(value == first.value for value in all_of_it)
+        values[name] = first if same else Sourced(all_of_it, first.origin)
+    for name in _ON_RECORD:
+        if settings.origin(name) != "assumed":
+            values[name] = Sourced(_as_lists(getattr(settings, name)), settings.origin(name))
+    stated = settings.min_track is not None
+    values["min_track"] = Sourced(
+        settings.min_track if stated else DEFAULT_MIN_TRACK, settings.origin("min_track") if stated else "assumed"
+    )
+    return values
+
+
+def found_by_the_way(tracks: Tracks, diffusion: Diffusion) -> dict[str, Sourced]:
+    """Return what the tracks themselves told: the smallest size that is followed, and a lag other than one frame."""
+    found = {}
+    limit_nm = smallest_diameter_nm(tracks)
+    if math.isfinite(limit_nm):
+        found["smallest_diameter_nm"] = Sourced(round(limit_nm, 1), "video")
+    if diffusion.lag.frames > 1:
+        found["lag_frames"] = Sourced(diffusion.lag.frames, "video")
+        found["min_track"] = Sourced(diffusion.min_track, "video")
+    return found
+
+
+def _as_lists(value: Any) -> Any:  # noqa: ANN401  # any setting
+    return [_as_lists(part) for part in value] if isinstance(value, tuple) else value
+
+
+def counts(measured: list[Measured], tracks: Tracks, diffusion: Diffusion) -> Counts:
+    """Return how much was seen in all captures."""
+    return Counts(
+        detections=sum(len(one.detections.table) for one in measured),
+        particles_per_frame=float(np.mean([one.detections.particles_per_frame for one in measured])),
+        tracks=tracks.n_tracks,
+        tracks_used=len(diffusion.table),
+    )
+
+
+def ledger(measured: list[Measured], tracks: Tracks, diffusion: Diffusion) -> dict[str, int]:
+    """Return the losses on the way, by reason."""
+    spots = sum(len(one.detections.table) for one in measured)
+    used = int(diffusion.table["n_positions"].sum())
+    return {**tracks.ledger, "tracks_too_short": tracks.n_tracks - len(diffusion.table), "spots_not_used": spots - used}
+
+
+def capture_of(one: Measured) -> Capture:
+    """Return what the result says of one capture."""
+    acquisition = one.detections.acquisition
+    flow_x, flow_y = one.tracks.captures[0].flow_um_s
+    return Capture(
+        path=str(one.video.path),
+        sha256=one.video.sha256(),
+        frames=acquisition.n_frames,
+        fps=acquisition.fps,
+        mpp=acquisition.mpp,
+        exposure_ms=acquisition.exposure_ms,
+        width=one.video.width,
+        height=one.video.height,
+        particles_per_frame=one.detections.particles_per_frame,
+        tracks=one.tracks.n_tracks,
+        flow_um_s=(flow_x, flow_y),
+        status="warn" if one.video.faults or one.detections.faults else "ok",
+    )
+
+
+def status_of(error: NTAError) -> Status:
+    """Return the status of an input that was refused: broken down, or understood and not to be measured."""
+    return "failed" if error.code == "failed" else "rejected"
+
+
+def hash_of(path: Path) -> str | None:
+    """Return the hash of a file that could not be measured, so that the record names it; ``None`` if it is no file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def provenance_of(settings: Settings, started: datetime) -> Provenance:
+    """Return which program, libraries and computer made the result, and when it was started."""
+    return Provenance(
+        nta=nta.__version__,
+        settings_sha256=settings.sha256(),
+        libraries={
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+        },
+        started_utc=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        host=platform.node(),
+    )
+
+
+def stated_values(settings: Settings) -> dict[str, Sourced]:
+    """Return what was stated; of a file that was never read nothing is assumed."""
+    stated = settings.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return {name: Sourced(value, settings.origin(name)) for name, value in stated.items()}
