@@ -39,7 +39,7 @@ def test_what_the_diluent_holds_is_taken_from_the_sample(videos, tmp_path):
     expected = gross.concentration.measured.value - net.blank.concentration.value
     assert net.concentration.measured.value == pytest.approx(expected, rel=1e-6)
     loaded = nta.load(net.save(tmp_path / "out"))
-    assert loaded.blank == net.blank
+    assert loaded.blank.to_dict() == net.blank.to_dict()
     assert loaded.agreement == net.agreement
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Counted, before the blank" in page

@@ -172,7 +172,7 @@ def test_every_kth_position_is_that_of_its_twin(lag, gap_share):
 
 
 def test_likelihood_of_a_longer_lag_is_the_mean_of_its_phases_by_dense_matrices():
-    """Blur and noise of one position stay what they are; only the time between two of them grows."""
+    """Blur stays what it is, the time between two positions grows, and errors are a part of the memory."""
     found = estimate_diffusion(remembering_tracks(72, n=120))
     k, capture = found.lag.frames, found.captures[0]
     blur = capture.acquisition.blur_coefficient + found.lag.blur_excess
@@ -187,7 +187,7 @@ def test_likelihood_of_a_longer_lag_is_the_mean_of_its_phases_by_dense_matrices(
                 flat.frames[rows],
                 flat.x_m[rows],
                 flat.y_m[rows],
-                flat.sigma_m[rows],
+                np.zeros(len(rows)),
                 flat.drift_x_m,
                 flat.drift_y_m,
             )
