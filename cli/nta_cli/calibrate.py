@@ -41,7 +41,13 @@ _NOT_OFFERED = ("calibration", "depth_um", "size_range_nm", "dilution_sd_percent
     metavar="FILE.toml",
     help="Calibration file; an older calibration there is replaced.",
 )
-@click.option("--max-age-days", type=click.FloatRange(min=0, min_open=True), default=90.0, show_default=True)
+@click.option(
+    "--max-age-days",
+    type=click.FloatRange(min=0, min_open=True),
+    default=90.0,
+    show_default=True,
+    help="Days after which a measurement with this calibration is flagged.",
+)
 @options.measuring_options(without=_NOT_OFFERED)
 @options.quiet_option
 @options.debug_option
