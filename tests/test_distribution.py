@@ -357,4 +357,4 @@ def test_counting_tracks_and_counting_positions_agree_where_both_are_right():
     capture = LinkedCapture(replace(acquisition(0.0), n_frames=500), np.zeros((500, 2)))
     made = diffusion_of(lognormal(400), captures=(capture,))
     distribution = size_distribution(made, n_draws=0)
-    assert distribution.d50_by_tracks_nm == pytest.approx(distribution.size.d50.value, rel=0.15)
+    assert distribution.mean_by_tracks_nm == pytest.approx(distribution.size.mean.value, rel=0.15)

@@ -170,8 +170,8 @@ def outside_range_flags():
 def spoken_against(**changes) -> SizeDistribution:
     """Return a distribution around 100 nm with something changed that speaks against it."""
     sized = Estimate(100.0, 95.0, 105.0)
-    size = replace(SizeStatistics.missing(), d50=sized)
-    return replace(sizes_around(100.0), size=size, d50_by_tracks_nm=100.0, **changes)
+    size = replace(SizeStatistics.missing(), mean=sized)
+    return replace(sizes_around(100.0), size=size, mean_by_tracks_nm=100.0, **changes)
 
 
 FEW_LARGE = VolumeSizes(SizeStatistics.missing(), 3.0, 10.0, "a tenth of the volume lies where 3 particles were seen")
@@ -179,7 +179,7 @@ FEW_LARGE = VolumeSizes(SizeStatistics.missing(), 3.0, 10.0, "a tenth of the vol
 CASES: dict[str, Callable[[], list[Flag]]] = {
     "volume_uncertain": lambda: flags_of(distribution=spoken_against(volume=FEW_LARGE)),
     "comparison_method": lambda: flags_of(distribution=spoken_against(method="ftla")),
-    "sampling_disagrees": lambda: flags_of(distribution=replace(spoken_against(), d50_by_tracks_nm=115.0)),
+    "sampling_disagrees": lambda: flags_of(distribution=replace(spoken_against(), mean_by_tracks_nm=115.0)),
     "outside_range": lambda: outside_range_flags(),
     "assumed": lambda: flags_of(settings=Settings(mpp=0.14, exposure_ms=32.5)),
     "exposure_unknown": lambda: flags_of(settings=EXPOSURE_UNKNOWN, tracks=walkers(2, 0.81)),

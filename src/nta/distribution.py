@@ -82,8 +82,8 @@ class SizeDistribution:
         The statistics weighted by volume.
     windows : tuple of WindowShare
         The windows of sizes that were asked for.
-    d50_by_tracks_nm : float
-        D50 of the other way to correct for the sampling: every track counted once, divided by the tracks that a
+    mean_by_tracks_nm : float
+        Mean of the other way to correct for the sampling: every track counted once, divided by the tracks that a
         particle of its size leaves. NaN where the length of the captures is not known.
     """
 
@@ -101,7 +101,7 @@ class SizeDistribution:
     seen_share: float = math.nan
     smoothness: float = math.nan
     drawn: Floats = field(default_factory=lambda: np.empty((0, 0)))
-    d50_by_tracks_nm: float = math.nan
+    mean_by_tracks_nm: float = math.nan
     mixture: Mixture = field(default_factory=lambda: Mixture((), (), 0.0))
     method: Method = "penalised"
     n_particles: float = math.nan
@@ -223,7 +223,7 @@ def _distribution(
         method=method,
         n_particles=n_particles,
         volume=volume_sizes(diameter_nm, density, drawn, n_tracks, n_particles, systematic_relative_sd),
-        d50_by_tracks_nm=_d50_by_tracks(diffusion, fitted, diameter_nm, depth),
+        mean_by_tracks_nm=_mean_by_tracks(diffusion, fitted, diameter_nm, depth),
     )
     windows = (_window_share(found, window, systematic_relative_sd) for window in settings.windows_nm)
     return replace(found, windows=tuple(windows))
@@ -263,15 +263,15 @@ def _mixture(fitted: Fitted, diameter_nm: Floats, seen: Floats) -> Mixture:
     )
 
 
-def _d50_by_tracks(diffusion: Diffusion, fitted: Fitted, diameter_nm: Floats, depth: Floats) -> float:
-    """Return D50 with every track counted once and divided by the tracks that a particle of its size leaves."""
+def _mean_by_tracks(diffusion: Diffusion, fitted: Fitted, diameter_nm: Floats, depth: Floats) -> float:
+    """Return the mean with every track counted once and divided by the tracks that a particle of its size leaves."""
     if any(capture.acquisition.n_frames is None for capture in diffusion.captures):
         return math.nan
     ones = np.full_like(fitted.weights, fitted.weights.mean())
     fit = fitted.problem.fit_with(ones, fitted.best.smoothness, fitted.best.coefficients, evidence=False)
     left = _mean_of_captures(diffusion, diameter_nm, depth, _tracks_left) * depth
     log_density = spline_at(fit.coefficients, np.log(diameter_nm), fitted.log_grid)
-    return point_statistics(diameter_nm, _density(log_density, diameter_nm, left)[0])["d50"]
+    return point_statistics(diameter_nm, _density(log_density, diameter_nm, left)[0])["mean"]
 
 
 def _output_grid(diameters_nm: Floats, settings: Settings) -> Floats:

@@ -90,7 +90,7 @@ def net_distribution(sample: Measurement, blank: Measurement, counted: Counted, 
         volume=volume_sizes(diameter_nm, density, drawn, n_tracks, of_known, systematic),
         # Read-outs of all tracks together, the blank's among them.
         mixture=Mixture((), (), 0.0),
-        d50_by_tracks_nm=math.nan,
+        mean_by_tracks_nm=math.nan,
     )
     return replace(net, windows=tuple(_share_again(net, window, systematic) for window in found.windows))
 

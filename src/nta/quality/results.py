@@ -36,15 +36,16 @@ def of_read_out(distribution: SizeDistribution) -> list[Flag]:
                 "out for the sizes of the particles in the liquid",
             )
         )
-    d50, by_tracks = distribution.size.d50, distribution.d50_by_tracks_nm
-    apart = abs(by_tracks - d50.value)
+    mean, by_tracks = distribution.size.mean, distribution.mean_by_tracks_nm
+    apart = abs(by_tracks - mean.value)
     # The draws are of the default; beyond both 10 % and the interval the two corrections cannot both be right.
-    if distribution.method == "penalised" and apart > max(SAMPLING_TOLERANCE * d50.value, (d50.high - d50.low) / 2.0):
+    allowed = max(SAMPLING_TOLERANCE * mean.value, (mean.high - mean.low) / 2.0)
+    if distribution.method == "penalised" and apart > allowed:
         flags.append(
             flag(
                 "sampling_disagrees",
-                f"D50 is {d50.value:.0f} nm by positions and {by_tracks:.0f} nm by tracks: particles of some sizes "
-                "come and go otherwise than the depth and the flow say; check --depth-um and the flow",
+                f"the mean is {mean.value:.0f} nm by positions and {by_tracks:.0f} nm by tracks: particles of some "
+                "sizes come and go otherwise than the depth and the flow say; check --depth-um and the flow",
             )
         )
     return flags
