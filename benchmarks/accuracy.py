@@ -203,9 +203,9 @@ def _judge_case(case: Case, found: list[VideoReading], bars: Bars) -> None:
     if case.peaks_nm:
         bars.check("captures without exactly two peaks", sum(len(one.peaks) != 2 for one in found), 0.5)
         for number, size in enumerate(case.peaks_nm):
-            pairs = [one.peaks[number] for one in found if len(one.peaks) == len(case.peaks_nm)]
-            both(f"peak at {size:g} nm, relative", (peak / size - 1.0 for peak, _ in pairs), 0.04)
-            both(f"its share - {1 / len(case.peaks_nm):.2f}", (share - 0.5 for _, share in pairs), 0.06)
+            whole = [one for one in found if len(one.peaks) == len(case.peaks_nm)]
+            both(f"peak at {size:g} nm, relative", (one.peaks[number][0] / size - 1.0 for one in whole), 0.04)
+            both("its share", (one.peaks[number][1] - one.shares_in_view[number] for one in whole), 0.06)
 
 
 def main() -> None:

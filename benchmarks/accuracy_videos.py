@@ -34,6 +34,7 @@ class VideoReading:
     wasserstein: dict[str, float]
     raw_mode: float
     peaks: tuple[tuple[float, float], ...]
+    shares_in_view: tuple[float, ...]
     flow: float
     flow_true: float
     concentration_ratio: float
@@ -60,6 +61,12 @@ def read_video(case: int, seed: int, folder: str | None) -> VideoReading:
         return _compared(case, seed, analyze(path, settings=settings), truth)
 
 
+def _share_near(truth: Truth, peak_nm: float) -> float:
+    """Return the share of what was in view within 10 % of a size."""
+    near = np.abs(truth.diameter_nm / peak_nm - 1.0) < 0.1
+    return float(truth.frames_in_view[near].sum() / truth.frames_in_view.sum())
+
+
 def _compared(case: int, seed: int, found: Measurement, truth: Truth) -> VideoReading:
     diameter_nm = found.distribution.table["diameter_nm"].to_numpy(np.float64)
     squares = track_squares(found.tracks, found.diffusion)
@@ -78,6 +85,7 @@ def _compared(case: int, seed: int, found: Measurement, truth: Truth) -> VideoRe
         },
         raw_mode=point_statistics(diameter_nm, densities["raw"])["mode"],
         peaks=tuple((peak.diameter.value, peak.fraction) for peak in found.size.peaks),
+        shares_in_view=tuple(_share_near(truth, peak_nm) for peak_nm in CASES[case].peaks_nm),
         flow=float(flow[0]),
         flow_true=truth.scene.flow_um_s[0],
         concentration_ratio=found.concentration.measured.value / truth.concentration_per_ml,

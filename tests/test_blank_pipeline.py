@@ -27,7 +27,13 @@ def videos(tmp_path_factory):
 
 
 def measured(videos, *blanks):
-    settings = Settings(mpp=0.14, exposure_ms=32.5, temperature_c=25.0, blank=tuple(str(videos / b) for b in blanks))
+    settings = Settings(
+        mpp=0.14,
+        exposure_ms=32.5,
+        temperature_c=25.0,
+        windows_nm=((100.0, None),),
+        blank=tuple(str(videos / b) for b in blanks),
+    )
     return nta.analyze(videos / "sample.avi", settings=settings)
 
 
@@ -43,6 +49,10 @@ def test_what_the_diluent_holds_is_taken_from_the_sample(videos, tmp_path):
     assert loaded.agreement == net.agreement
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Counted, before the blank" in page
+    assert "100 nm and more" in page
+    (window,) = net.distribution.windows
+    assert 0.0 <= window.by_number.low <= window.by_number.value <= window.by_number.high <= 1.0
+    assert loaded.distribution.windows == net.distribution.windows
 
 
 def test_an_empty_diluent_changes_nothing_and_says_how_much_it_could_hold(videos):

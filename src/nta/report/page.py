@@ -111,6 +111,7 @@ def _context(measurement: Measurement) -> dict[str, Any]:
         "assumed": [row for row in (*conditions, *others) if row.is_assumed and is_measured],
         "size_rows": size_rows(measurement),
         "peak_rows": peak_rows(measurement),
+        "window_rows": window_rows(measurement),
         "concentration_rows": concentration_rows(measurement),
         "capture_rows": capture_rows(measurement),
         "spread_rows": spread_rows(measurement),
@@ -140,6 +141,21 @@ def size_rows(measurement: Measurement) -> list[SizeRow]:
                 fmt.MISSING if estimate.is_missing else fmt.count(n),
             )
         )
+    return rows
+
+
+def window_rows(measurement: Measurement) -> list[SizeRow]:
+    """Return a line for each window of sizes that was asked for: share by number, and as the last cell by volume."""
+    rows = []
+    for window in measurement.distribution.windows:
+        ends = f"{fmt.fixed(window.low_nm, 0)} nm and more"
+        if math.isfinite(window.high_nm):
+            ends = f"{fmt.fixed(window.low_nm, 0)} to {fmt.fixed(window.high_nm, 0)} nm"
+        share, volume = (
+            Estimate(100.0 * part.value, 100.0 * part.low, 100.0 * part.high)
+            for part in (window.by_number, window.by_volume)
+        )
+        rows.append(SizeRow(ends, fmt.fixed(share.value), fmt.interval(share), "%", f"{fmt.fixed(volume.value)} %"))
     return rows
 
 
