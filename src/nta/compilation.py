@@ -115,7 +115,7 @@ def is_compiled() -> bool:
 def load_kernels() -> None:
     """Import every kernel that measuring needs, compile what is not cached, mark the cache as complete."""
     is_collecting = gc.isenabled()
-    gc.disable()  # compiling makes millions of objects and no garbage worth a search: 6 % of its time
+    gc.disable()  # compiling makes millions of objects and no garbage worth a search
     try:
         for name in _MEASURING_KERNELS:
             importlib.import_module(name)

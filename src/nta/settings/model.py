@@ -93,7 +93,7 @@ class Settings(BaseModel):
     method: Method | None = None
     """Estimator of the distribution."""
     engine: Engine | None = None
-    """Program that finds the spots: our fused kernels, or trackpy itself; the result is the same."""
+    """Program that finds and joins the spots: our fused kernels, or trackpy itself; the result is the same."""
     allow_partial: bool = False
     """Read what is there of a damaged video."""
     seed: Annotated[int, Field(ge=0)] = 0

@@ -6,8 +6,8 @@ group the assignment with the least sum of squared distances is found, where a s
 square of the range (Crocker & Grier 1996, J. Colloid Interface Sci. 179, 298).
 
 trackpy tries one assignment after the other; here shortest augmenting paths find the same one (Jonker & Volgenant
-1987, Computing 38, 325), whose time cannot explode. trackpy's limits on a group are kept. Every kernel has its slow
-twin in ``tests/tracking/naive_linking.py``.
+1987, Computing 38, 325), whose time cannot explode. trackpy's limits on a group are kept. The assignment has
+its slow twin in ``tests/tracking/naive_linking.py``.
 """
 
 from __future__ import annotations

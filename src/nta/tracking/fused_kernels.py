@@ -2,7 +2,7 @@
 
 The words are those of :mod:`nta.tracking.fused_groups`. As in trackpy a position is paired with the ten nearest
 tracks, and a track is remembered by its last position. :mod:`nta.tracking.fused_engine` hands the kernels their
-memory. Every kernel has its slow twin in ``tests/tracking/naive_linking.py``.
+memory. The linker as a whole has its slow twin in ``tests/tracking/naive_linking.py``.
 """
 
 from __future__ import annotations
