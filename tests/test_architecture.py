@@ -32,6 +32,7 @@ ORDER = (
     "spot_fit",
     "localisation",
     "sampling",
+    "lines",
     "penalised",
     "video",
     "simulation",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tracks_simulated import made_diffusion
 
-from nta.penalised import N_SPLINES, SMOOTHNESS_GRID, Problem, lognormal_log_likelihood, spline_at
+from nta.penalised import N_SPLINES, SMOOTHNESS_GRID, Problem, lognormal_log_likelihood
 
 MEDIAN_NM, LOG_SD = 110.0, 0.27
 
@@ -183,10 +183,10 @@ def test_the_start_does_not_decide_where_the_fit_ends():
 def test_spline_between_the_grid_points_is_the_fitted_one():
     problem, log_d = problem_of(lognormal(100))
     fit = problem.fit(np.ones(100))
-    theta = spline_at(fit.coefficients, log_d, log_d)
+    theta = fit.log_density(log_d)
     ratio = np.exp(theta - theta.max())
     np.testing.assert_allclose(ratio / ratio.sum(), fit.share, rtol=1e-6, atol=1e-15)
-    middle = spline_at(fit.coefficients, (log_d[60:90] + log_d[61:91]) / 2, log_d)
+    middle = fit.log_density((log_d[60:90] + log_d[61:91]) / 2)
     assert np.all(np.abs(middle - (theta[60:90] + theta[61:91]) / 2) < 0.1)
 
 

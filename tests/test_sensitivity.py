@@ -87,7 +87,8 @@ def test_what_depends_on_the_threshold_is_corrected_for_it(found):
     spots = found.changes("particles_per_frame")
     assert spots[0.8] > 0.05 > -0.05 > spots[1.2]
     assert found.largest_change("per_ml") < 0.7 * found.largest_change("particles_per_frame")
-    assert found.largest_change("d50_nm") < 0.03
+    # 46 independent particles, each known to a fifth: two standard errors of a median, for the tracks are not the same.
+    assert found.largest_change("d50_nm") < 2 * 0.2 / math.sqrt(46)
     assert all(math.isfinite(one.d50_nm) and one.tracks_used > 100 for one in found.readings)
 
 

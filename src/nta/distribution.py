@@ -16,9 +16,9 @@ from nta.alternatives import METHODS, track_squares
 from nta.diffusion import Diffusion
 from nta.errors import UsageError
 from nta.estimate import Estimate
-from nta.fitting import MIN_TRACKS, Fitted, drawn_fits, fit_density
+from nta.fitting import MIN_TRACKS, Fit, Fitted, drawn_fits, fit_density
+from nta.lines import Lines
 from nta.mixture import Mixture, fit_mixture
-from nta.penalised import DensityFit, spline_at
 from nta.progress import Progress, silent
 from nta.resampling import block_weights, liquid_blocks
 from nta.sampling import Sides, share_in_tracks, tracks_per_particle
@@ -38,6 +38,8 @@ N_DRAWS: Final = 200
 SMALLEST_NM: Final = 30.0
 """Smaller particles leave the linker's reach and the sheet; the distribution starts here if not told."""
 
+_TRACK_STEPS: Final = 60
+_TRACK_TOLERANCE: Final = 1e-3  # nats
 _MIN_SHARE_WITHIN: Final = 0.02  # below that the range asked for holds the fit's tail, not particles
 
 
@@ -68,7 +70,9 @@ class SizeDistribution:
         Positions in the tracks used over positions of all particles within the nominal depth; above 1 where
         bright particles are seen deeper than that. The concentration divides by it.
     smoothness : float
-        Penalty weight that the evidence chose.
+        Penalty weight that the evidence chose; NaN where lines explain the tracks better than a curve.
+    n_lines : int
+        Single sizes that the evidence prefers to a curve; 0 for a curve.
     drawn : (n_draws, n) float64
         Densities of the bootstrap on the table's grid, from which any statistic gets its interval; empty where none
         were drawn, or where the result was loaded from a folder.
@@ -100,6 +104,7 @@ class SizeDistribution:
     n_tracks: int
     seen_share: float = math.nan
     smoothness: float = math.nan
+    n_lines: int = 0
     drawn: Floats = field(default_factory=lambda: np.empty((0, 0)))
     mean_by_tracks_nm: float = math.nan
     mixture: Mixture = field(default_factory=lambda: Mixture((), (), 0.0))
@@ -199,13 +204,13 @@ def _distribution(
     depth = _depth_share(fitted.law, diameter_nm)
     seen = _mean_of_captures(diffusion, diameter_nm, depth, _share_seen) * depth
 
-    def density_of(fit: DensityFit, seen: Floats) -> tuple[Floats, float]:
-        return _density(spline_at(fit.coefficients, np.log(diameter_nm), fitted.log_grid), diameter_nm, seen)
+    def density_of(fit: Fit) -> tuple[Floats, float]:
+        return _density(fit.log_density(np.log(diameter_nm)), diameter_nm, seen)
 
-    density, seen_share = density_of(fitted.best, seen)
+    density, seen_share = density_of(fitted.best)
     seen_share /= _share_within(fitted.best.share, grid_nm, diameter_nm)
     fits = drawn_fits(diffusion, fitted, settings.seed, n_draws, progress)
-    drawn = np.array([density_of(fit, seen)[0] for fit in fits]).reshape(-1, diameter_nm.size)
+    drawn = np.array([density_of(fit)[0] for fit in fits]).reshape(-1, diameter_nm.size)
     method: Method = settings.method or "penalised"
     if method != "penalised":
         density, drawn = _as_others_do(method, diffusion, tracks, diameter_nm, settings.seed, n_draws)
@@ -217,7 +222,8 @@ def _distribution(
         size=size_statistics(diameter_nm, density, drawn, n_tracks, systematic_relative_sd),
         n_tracks=n_tracks,
         seen_share=seen_share,
-        smoothness=fitted.best.smoothness,
+        smoothness=math.nan if isinstance(fitted.best, Lines) else fitted.best.smoothness,
+        n_lines=len(fitted.best.shares) if isinstance(fitted.best, Lines) else 0,
         drawn=drawn,
         mixture=_mixture(fitted, diameter_nm, seen),
         method=method,
@@ -268,10 +274,10 @@ def _mean_by_tracks(diffusion: Diffusion, fitted: Fitted, diameter_nm: Floats, d
     if any(capture.acquisition.n_frames is None for capture in diffusion.captures):
         return math.nan
     ones = np.full_like(fitted.weights, fitted.weights.mean())
-    fit = fitted.problem.fit_with(ones, fitted.best.smoothness, fitted.best.coefficients, evidence=False)
+    fit = fitted.refitted(fitted.best, ones, _TRACK_STEPS, _TRACK_TOLERANCE)
     left = _mean_of_captures(diffusion, diameter_nm, depth, _tracks_left) * depth
-    log_density = spline_at(fit.coefficients, np.log(diameter_nm), fitted.log_grid)
-    return point_statistics(diameter_nm, _density(log_density, diameter_nm, left)[0])["mean"]
+    density, _ = _density(fit.log_density(np.log(diameter_nm)), diameter_nm, left)
+    return point_statistics(diameter_nm, density)["mean"]
 
 
 def _output_grid(diameters_nm: Floats, settings: Settings) -> Floats:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from nta.diffusion import Diffusion
-from nta.penalised import DensityFit, Problem, best_of, refined
+from nta.lines import LineProblem, Lines
+from nta.penalised import SMOOTHNESS_GRID, DensityFit, Problem, best_of, refined
 from nta.progress import Progress
 from nta.resampling import block_weights, liquid_blocks
 from nta.sampling import effective_particles
@@ -26,6 +29,11 @@ MIN_TRACKS: Final = 10
 _DRAW_STEPS: Final = 8
 _DRAW_TOLERANCE: Final = 0.02  # nats: a draw differs from the best fit by several
 _LIGHT_ROUNDS: Final = 2
+# Nats a decade of the penalty weight: smooth populations are the rule, and the looser a curve, the more it claims.
+_LOOSENESS_ODDS: Final = 0.4
+
+Fit = DensityFit | Lines
+"""A curve or a few lines; both tell their shares of the grid's sizes and their log density anywhere."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +43,15 @@ class Fitted:
     Parameters
     ----------
     problem : Problem
-        The tracks to be explained.
-    fits : list of DensityFit
-        A solution for each smoothness that was tried.
+        The tracks to be explained by a curve.
+    lines : LineProblem
+        The same tracks to be explained by a few sizes.
+    best : DensityFit or Lines
+        What has the highest evidence.
+    candidates : list of DensityFit or Lines
+        All that is probable, each smoothness of the curve and each width of the lines.
+    probability : (n_candidates,) float64
+        How probable each is; sums to 1.
     weights : (n_tracks,) float64
         What each track counts; they sum to the number of independent observations.
     law : LightLaw or None
@@ -49,23 +63,28 @@ class Fitted:
     """
 
     problem: Problem
-    fits: list[DensityFit]
+    lines: LineProblem
+    best: Fit
+    candidates: list[Fit]
+    probability: Floats
     weights: Floats
     law: LightLaw | None
     log_grid: Floats
     log_likelihood: Floats
 
-    @property
-    def best(self) -> DensityFit:
-        """The fit with the highest evidence."""
-        return best_of(self.fits)
-
-    def drawn_starts(self, n_draws: int, seed: int) -> list[DensityFit]:
-        """Return ``n_draws`` of the fits, each as often as its evidence makes it probable."""
-        evidence = np.array([fit.log_evidence for fit in self.fits])
-        probability = np.exp(evidence - evidence.max())
+    def drawn_starts(self, n_draws: int, seed: int) -> list[Fit]:
+        """Return ``n_draws`` of the candidates, each as often as it is probable."""
         random = np.random.default_rng([seed, 1])
-        return [self.fits[k] for k in random.choice(len(self.fits), n_draws, p=probability / probability.sum())]
+        chosen = random.choice(len(self.candidates), n_draws, p=self.probability)
+        return [self.candidates[k] for k in chosen]
+
+    def refitted(self, start: Fit, weights: Floats, max_steps: int, tolerance: float) -> Fit:
+        """Return the fit for other weights at the smoothness, or the number and width of lines, of another."""
+        if isinstance(start, Lines):
+            return self.lines.refitted(start, weights, max_steps=max_steps, tolerance=tolerance)
+        return self.problem.fit_with(
+            weights, start.smoothness, start.coefficients, evidence=False, max_steps=max_steps, tolerance=tolerance
+        )
 
 
 def fit_density(diffusion: Diffusion) -> Fitted:
@@ -73,7 +92,8 @@ def fit_density(diffusion: Diffusion) -> Fitted:
 
     Motion alone is fitted first; the law of the light that follows from it then sharpens the sizes, and a
     second round settles both. A video shows the same particle as several tracks: all together they weigh as much as
-    there are independent particles, lest the smoothness follow single ones.
+    there are independent particles, lest the smoothness follow single ones. At last a few sizes are tried in place of
+    the curve.
     """
     lengths = diffusion.table["n_positions"].to_numpy(np.float64)
     weights = lengths / lengths.sum() * _independent(diffusion, lengths)
@@ -83,16 +103,49 @@ def fit_density(diffusion: Diffusion) -> Fitted:
     has_light = bool(np.all(np.isfinite(log_light))) and threshold > 0
     together = log_likelihood
     problem = Problem(together, log_grid)
-    fits = problem.fits(weights)
+    curves = problem.fits(weights)
     law: LightLaw | None = None
     for _ in range(_LIGHT_ROUNDS if has_light else 0):
-        law = fit_light_law(log_light, problem.posterior(best_of(fits).share), log_grid, weights, math.log(threshold))
+        law = fit_light_law(log_light, problem.posterior(best_of(curves).share), log_grid, weights, math.log(threshold))
         if law is None:
             break
         together = log_likelihood + law.log_likelihood(log_light, log_grid)
         problem = Problem(together, log_grid)
-        fits = problem.fits(weights)
-    return Fitted(problem, fits, weights, law, log_grid, together)
+        curves = problem.fits(weights)
+    lines = LineProblem(problem.likelihood, log_grid)
+    best, candidates, probability = _weighed(curves, lines, weights)
+    return Fitted(problem, lines, best, candidates, probability, weights, law, log_grid, together)
+
+
+def _weighed(curves: list[DensityFit], lines: LineProblem, weights: Floats) -> tuple[Fit, list[Fit], Floats]:
+    """Return the best of curve and lines, all candidates, and how probable each is.
+
+    The curve is as probable as its best smoothness, not as all that were tried, and each number of lines as all its
+    widths together.
+    """
+    curves = [_doubted(fit) for fit in curves]
+    best_curve = best_of(curves)
+    ladder = lines.fits(weights, curves[0].log_evidence, best_curve.log_evidence)
+    summaries = [lines.summed_up(rung, weights) for rung in ladder]
+    answers: list[Fit] = [best_curve, *summaries]
+    best = max(answers, key=lambda fit: fit.log_evidence)
+    kinds: list[tuple[float, Sequence[Fit]]] = [(best_curve.log_evidence, curves)]
+    kinds += [(fit.log_evidence, rung) for fit, rung in zip(summaries, ladder, strict=True)]
+    log_probability = np.concatenate(
+        [evidence + _log_shares(np.array([fit.log_evidence for fit in fits])) for evidence, fits in kinds]
+    )
+    candidates: list[Fit] = [fit for _, fits in kinds for fit in fits]
+    return best, candidates, np.exp(_log_shares(log_probability))
+
+
+def _doubted(fit: DensityFit) -> DensityFit:
+    doubt = _LOOSENESS_ODDS * math.log10(SMOOTHNESS_GRID[0] / fit.smoothness)
+    return replace(fit, log_evidence=fit.log_evidence - doubt)
+
+
+def _log_shares(log_evidence: Floats) -> Floats:
+    shares: Floats = log_evidence - logsumexp(log_evidence)
+    return shares
 
 
 def _independent(diffusion: Diffusion, lengths: Floats) -> float:
@@ -116,26 +169,20 @@ def _independent(diffusion: Diffusion, lengths: Floats) -> float:
     return min(particles, of_tracks) if particles > 0.0 else of_tracks
 
 
-def drawn_fits(diffusion: Diffusion, fitted: Fitted, seed: int, n_draws: int, progress: Progress) -> list[DensityFit]:
+def drawn_fits(diffusion: Diffusion, fitted: Fitted, seed: int, n_draws: int, progress: Progress) -> list[Fit]:
     """Return the fits of the bootstrap draws, the law of light held.
 
-    The smoothness is drawn as well, each with the probability that its evidence gives it: the mode depends on it most.
+    Curve or lines, the smoothness and the width are drawn as well, each with the probability that its evidence gives
+    it: the mode depends on them most.
     Each draw is computed by itself, so that the number of threads changes no byte.
     """
     starts = fitted.drawn_starts(n_draws, seed)
 
-    def fit(task: tuple[NDArray[np.int64], DensityFit]) -> DensityFit | None:
+    def fit(task: tuple[NDArray[np.int64], Fit]) -> Fit | None:
         drawn, start = task
         if (drawn > 0).sum() < MIN_TRACKS:
             return None
-        return fitted.problem.fit_with(
-            fitted.weights * drawn,
-            start.smoothness,
-            start.coefficients,
-            evidence=False,
-            max_steps=_DRAW_STEPS,
-            tolerance=_DRAW_TOLERANCE,
-        )
+        return fitted.refitted(start, fitted.weights * drawn, _DRAW_STEPS, _DRAW_TOLERANCE)
 
     weights = block_weights(liquid_blocks(diffusion), n_draws, seed)
     fits = []

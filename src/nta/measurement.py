@@ -193,10 +193,11 @@ def _size_dict(size: SizeStatistics) -> dict[str, Any]:
 
 
 def _other_readings(distribution: SizeDistribution) -> dict[str, Any]:
-    """Return what stands beside the number-weighted statistics: method, volume, mixture, windows."""
+    """Return what stands beside the number-weighted statistics: method, lines, volume, mixture, windows."""
     volume = distribution.volume
     return {
         "method": distribution.method,
+        "lines": distribution.n_lines,
         "volume": {
             **{name: getattr(volume.size, name).to_dict() for name in SizeStatistics.STATISTICS},
             "particles_above_d90": _finite(volume.particles_above_d90),

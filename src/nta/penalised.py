@@ -27,7 +27,7 @@ N_SPLINES: Final = 60
 SMOOTHNESS_GRID: Final[tuple[float, ...]] = tuple(10.0**power for power in range(2, -11, -1))
 """Penalty weights tried, from stiff to loose: each start is the last solution."""
 
-_SHARP: Final = 1e-6
+_SHARP: Final = 1e-6  # at this penalty weight and below, a density is one of needles
 _LOOSENED: Final = 1e-2
 _HOPELESS: Final = 10.0
 _REFINEMENT: Final = 2
@@ -53,12 +53,23 @@ class DensityFit:
         Penalty weight lambda.
     log_evidence : float
         Laplace approximation, up to a constant that all lambda share.
+    grid_ends : tuple of float
+        First and last ln d of the grid that the spline spans.
     """
 
     coefficients: Floats
     share: Floats
     smoothness: float
     log_evidence: float
+    grid_ends: tuple[float, float]
+
+    def log_density(self, log_diameter: Floats) -> Floats:
+        """Return the spline at ``log_diameter``: the log density over ln d, up to a constant."""
+        low, high = self.grid_ends
+        place = (log_diameter - low) / (high - low) * (N_SPLINES - 3.0)
+        place = np.clip(place, 0.0, N_SPLINES - 3.0 - 1e-9)
+        values: Floats = BSpline(np.arange(-3.0, N_SPLINES + 1.0), self.coefficients, 3)(place)
+        return values
 
 
 def best_of(fits: Sequence[DensityFit]) -> DensityFit:
@@ -91,14 +102,6 @@ def refined(log_likelihood: Floats, log_diameter: Floats) -> tuple[Floats, Float
     return values, fine
 
 
-def spline_at(coefficients: Floats, log_diameter: Floats, grid: Floats) -> Floats:
-    """Return the spline at ``log_diameter`` for coefficients fitted on the even ``grid`` of log diameters."""
-    place = (log_diameter - grid[0]) / (grid[-1] - grid[0]) * (N_SPLINES - 3.0)
-    place = np.clip(place, 0.0, N_SPLINES - 3.0 - 1e-9)
-    values: Floats = BSpline(np.arange(-3.0, N_SPLINES + 1.0), coefficients, 3)(place)
-    return values
-
-
 class Problem:
     """One set of tracks to be explained by a density.
 
@@ -120,6 +123,13 @@ class Problem:
         # int (theta''')² dln d = sum (third difference)² / spacing^6 x spacing.
         self._penalty = penalty / spacing**5
         self._log_diameter = log_diameter
+        self._ends = (float(log_diameter[0]), float(log_diameter[-1]))
+
+    @property
+    def likelihood(self) -> Floats:
+        """Likelihood of each track at each grid size, each track's highest being 1."""
+        values: Floats = self._likelihood
+        return values
 
     def fit(self, weights: Floats) -> DensityFit:
         """Return the fit whose smoothness the evidence prefers."""
@@ -128,8 +138,8 @@ class Problem:
     def fits(self, weights: Floats) -> list[DensityFit]:
         """Return the fits from the stiffest on, until the evidence has fallen well below its best.
 
-        Where the evidence asks for a density of lines (lambda of 1e-6 or less), every lambda is a hundredth of what
-        it was: Laplace's approximation, which takes the log density for a parabola, is too stiff there by one or two
+        Where the evidence asks for a density of needles (lambda of 1e-6 or less), those fits take a hundredth of their
+        lambda: Laplace's approximation, which takes the log density for a parabola, is too stiff there by one or two
         decades. Measured on mixtures of two sizes (benchmarks/accuracy.py); smooth populations stay above it.
         """
         fits: list[DensityFit] = []
@@ -139,10 +149,11 @@ class Problem:
             coefficients = fits[-1].coefficients
             if fits[-1].log_evidence < best_of(fits).log_evidence - _HOPELESS:
                 break
-        if best_of(fits).smoothness > _SHARP:
+        best = best_of(fits)
+        if best.smoothness > _SHARP:
             return fits
-        likely = [fit for fit in fits if fit.log_evidence > best_of(fits).log_evidence - _HOPELESS]
-        return [self._loosened(weights, fit) for fit in likely]
+        likely = [fit for fit in fits[1:] if fit.log_evidence > best.log_evidence - _HOPELESS]
+        return [fits[0], *(fit if fit.smoothness > _SHARP else self._loosened(weights, fit) for fit in likely)]
 
     def _loosened(self, weights: Floats, fit: DensityFit) -> DensityFit:
         looser = self.fit_with(weights, _LOOSENED * fit.smoothness, fit.coefficients, evidence=False)
@@ -182,7 +193,7 @@ class Problem:
             if slope < tolerance:
                 break
         log_evidence = self._log_evidence(share, weights, penalty, smoothness, value) if evidence else math.nan
-        return DensityFit(coefficients - coefficients.mean(), share, smoothness, log_evidence)
+        return DensityFit(coefficients - coefficients.mean(), share, smoothness, log_evidence, self._ends)
 
     def posterior(self, share: Floats) -> Floats:
         """Return the probability of each size of each track under a density, (n_tracks, n_sizes)."""

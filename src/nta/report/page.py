@@ -122,6 +122,7 @@ def _context(measurement: Measurement) -> dict[str, Any]:
         "file_name": _file_name,
         "flow": _flow,
         "figure": "data:image/svg+xml;base64," + base64.b64encode(figure_svg(measurement)).decode("ascii"),
+        "shape": _shape(measurement),
         "figure_text": _figure_text(measurement) if has_result else "Nothing was sized.",
     }
 
@@ -229,3 +230,12 @@ def _figure_text(measurement: Measurement) -> str:
         if not estimate.is_missing
     ]
     return "Number-weighted size distribution with its 95 % band (sampling error alone); " + ", ".join(parts) + "."
+
+
+def _shape(measurement: Measurement) -> str:
+    """Return what a reader must know of sharp peaks: their width is a bound, not a measurement; empty for a curve."""
+    n_lines = measurement.distribution.n_lines
+    if n_lines == 0 or measurement.distribution.method != "penalised":
+        return ""
+    sizes = "one narrow size" if n_lines == 1 else f"{('two', 'three')[n_lines - 2]} narrow sizes"
+    return f"The tracks are explained by {sizes}; how narrow, they hardly tell: the band holds what is possible."
