@@ -30,7 +30,7 @@ _DRAW_STEPS: Final = 8
 _DRAW_TOLERANCE: Final = 0.02  # nats: a draw differs from the best fit by several
 _LIGHT_ROUNDS: Final = 2
 # Nats a decade of the penalty weight: smooth populations are the rule, and the looser a curve, the more it claims.
-_LOOSENESS_ODDS: Final = 0.4
+_LOOSENESS_ODDS: Final = 0.5
 
 Fit = DensityFit | Lines
 """A curve or a few lines; both tell their shares of the grid's sizes and their log density anywhere."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -27,16 +27,14 @@ N_SPLINES: Final = 60
 SMOOTHNESS_GRID: Final[tuple[float, ...]] = tuple(10.0**power for power in range(2, -11, -1))
 """Penalty weights tried, from stiff to loose: each start is the last solution."""
 
-_SHARP: Final = 1e-6  # at this penalty weight and below, a density is one of needles
-_LOOSENED: Final = 1e-2
 _HOPELESS: Final = 10.0
+_LONGEST_STEP: Final = 0.5
+_SHORTEST_STEP: Final = 1e-5
 _REFINEMENT: Final = 2
 _RIDGE: Final = 1e-8
 _ROUNDING: Final = 1e-12
 _MAX_STEPS: Final = 60
 _TOLERANCE: Final = 2e-5
-_EM_STEPS: Final = 30
-_START_STEPS: Final = 300  # the width of one size is found slowly, and the stiffest fits stay where they start
 
 
 @dataclass(frozen=True)
@@ -136,12 +134,7 @@ class Problem:
         return best_of(self.fits(weights))
 
     def fits(self, weights: Floats) -> list[DensityFit]:
-        """Return the fits from the stiffest on, until the evidence has fallen well below its best.
-
-        Where the evidence asks for a density of needles (lambda of 1e-6 or less), those fits take a hundredth of their
-        lambda: Laplace's approximation, which takes the log density for a parabola, is too stiff there by one or two
-        decades. Measured on mixtures of two sizes (benchmarks/accuracy.py); smooth populations stay above it.
-        """
+        """Return the fits from the stiffest on, until the evidence has fallen well below its best."""
         fits: list[DensityFit] = []
         coefficients = self._start(weights)
         for smoothness in SMOOTHNESS_GRID:
@@ -149,15 +142,7 @@ class Problem:
             coefficients = fits[-1].coefficients
             if fits[-1].log_evidence < best_of(fits).log_evidence - _HOPELESS:
                 break
-        best = best_of(fits)
-        if best.smoothness > _SHARP:
-            return fits
-        likely = [fit for fit in fits[1:] if fit.log_evidence > best.log_evidence - _HOPELESS]
-        return [fits[0], *(fit if fit.smoothness > _SHARP else self._loosened(weights, fit) for fit in likely)]
-
-    def _loosened(self, weights: Floats, fit: DensityFit) -> DensityFit:
-        looser = self.fit_with(weights, _LOOSENED * fit.smoothness, fit.coefficients, evidence=False)
-        return replace(looser, log_evidence=fit.log_evidence)
+        return fits
 
     def fit_with(
         self,
@@ -256,9 +241,9 @@ class Problem:
         return value + 0.5 * (N_SPLINES - 3) * math.log(smoothness) - 0.5 * log_det
 
     def _start(self, weights: Floats) -> Floats:
-        """Return the coefficients of the lognormal that expectation-maximisation found."""
+        """Return the coefficients of the likeliest lognormal."""
         grid = self._log_diameter
-        mean, variance = _lognormal_moments(self._likelihood, grid, weights, _START_STEPS)
+        mean, variance = _lognormal_moments(self._likelihood, grid, weights)
         centres = grid[0] + (np.arange(N_SPLINES) - 1.0) * (grid[-1] - grid[0]) / (N_SPLINES - 3.0)
         # A spline through a parabola: its coefficients are the parabola less a constant.
         start: Floats = -0.5 * (centres - mean) ** 2 / variance
@@ -282,21 +267,43 @@ def lognormal_log_likelihood(log_likelihood: Floats, log_diameter: Floats) -> fl
     return float(np.sum(peak[:, 0] + np.log(np.maximum(likelihood @ (share / share.sum()), 1e-300))))
 
 
-def _lognormal_moments(
-    likelihood: Floats, grid: Floats, weights: Floats, n_steps: int = _EM_STEPS
-) -> tuple[float, float]:
-    """Return mean and variance of ln d of the best lognormal, by expectation-maximisation."""
+def _lognormal_moments(likelihood: Floats, grid: Floats, weights: Floats) -> tuple[float, float]:
+    """Return mean and variance of ln d of the likeliest lognormal, by damped scoring in mean and ln sd."""
     flat = likelihood / likelihood.sum(axis=1, keepdims=True)
-    mean, variance = _moments(weights @ flat / weights.sum(), grid)
-    for _ in range(n_steps):
-        share = np.exp(-0.5 * (grid - mean) ** 2 / variance)
-        joint = likelihood * (share / share.sum())
-        explained = np.maximum(joint.sum(axis=1), 1e-300)
-        mean, variance = _moments((weights / explained) @ joint / weights.sum(), grid)
-    return mean, variance
+    # No narrower than the grid can show, or the first steps have nothing to hold on to.
+    lowest = math.log(grid[1] - grid[0])
+    mean, log_sd = _moments(weights @ flat / weights.sum(), grid)
+    value, scores = _lognormal_scores(likelihood, grid, weights, mean, log_sd)
+    for _ in range(_MAX_STEPS):
+        information = (scores * weights[:, None]).T @ scores
+        information[np.diag_indices(2)] += 1e-9 * np.trace(information) + 1e-12
+        step = np.clip(np.linalg.solve(information, weights @ scores), -_LONGEST_STEP, _LONGEST_STEP)
+        before = value
+        while value <= before and np.abs(step).max() > _SHORTEST_STEP:
+            trial = mean + float(step[0]), max(log_sd + float(step[1]), lowest)
+            new_value, new_scores = _lognormal_scores(likelihood, grid, weights, *trial)
+            if new_value > before:
+                (mean, log_sd), value, scores = trial, new_value, new_scores
+            step = 0.5 * step
+        if value - before < 1e-6 * float(weights.sum()):
+            break
+    return mean, math.exp(2.0 * log_sd)
+
+
+def _lognormal_scores(
+    likelihood: Floats, grid: Floats, weights: Floats, mean: float, log_sd: float
+) -> tuple[float, Floats]:
+    """Return ln L of a lognormal and each track's derivatives of it in mean and ln sd, (n_tracks, 2)."""
+    z = (grid - mean) * math.exp(-log_sd)
+    share = np.exp(-0.5 * z**2)
+    share /= share.sum()
+    slopes = share * np.stack([(z - share @ z) * math.exp(-log_sd), z**2 - share @ z**2])
+    both = likelihood @ np.concatenate([share[None], slopes]).T
+    explained = np.maximum(both[:, 0], 1e-300)
+    return float(weights @ np.log(explained)), both[:, 1:] / explained[:, None]
 
 
 def _moments(share: Floats, grid: Floats) -> tuple[float, float]:
+    """Return mean and ln sd of probabilities on the grid."""
     mean = float(share @ grid)
-    # No narrower than the grid can show, or the first steps have nothing to hold on to.
-    return mean, max(float(share @ (grid - mean) ** 2), (2.0 * (grid[1] - grid[0])) ** 2)
+    return mean, 0.5 * math.log(float(share @ (grid - mean) ** 2))
