@@ -104,6 +104,16 @@ class TestOneCapture:
         assert {origins[name] for name in ("fps", "diameter_px", "min_mass", "search_range_px", "invert")} == {"video"}
         assert one.values["min_track"] == (5, "assumed")
 
+    def test_it_says_what_other_thresholds_would_have_said(self, one):
+        below, own, above = one.sensitivity.readings
+        assert [reading.factor for reading in (below, own, above)] == [0.8, 1.0, 1.2]
+        assert (own.d50_nm, own.per_ml) == (one.size.d50.value, one.concentration.measured.value)
+        assert own.particles_per_frame == one.counts.particles_per_frame
+        assert below.particles_per_frame > own.particles_per_frame > above.particles_per_frame
+        assert 0 <= one.values["false_per_frame"].value < 0.1
+        assert 0 <= one.values["missed_share_at_5_sd"].value < 0.1
+        assert [row["d50_nm"] for row in summary(one)["threshold"]] == [below.d50_nm, own.d50_nm, above.d50_nm]
+
     def test_again_is_the_same(self, one, captures):
         again = nta.analyze(str(captures[0]))
         assert everything_but_provenance(again) == everything_but_provenance(one)

@@ -27,7 +27,9 @@ from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution
 from nta.estimate import Estimate
 from nta.lags import SafeLag, find_safe_lag, short_lag_score
-from nta.quality import FLAGS, Flag, assess, flag, of_agreement, of_calibration, of_size_limit
+from nta.quality import FLAGS, Flag, assess, flag, of_agreement, of_calibration, of_size_limit, of_threshold
+from nta.sensitivity import Reading as AtThreshold
+from nta.sensitivity import ThresholdSensitivity
 from nta.settings import Settings, resolve
 from nta.size_statistics import SizeStatistics
 from nta.tracking import Tracks, as_tracks, link
@@ -162,6 +164,13 @@ def flags_of_results(d50_nm: tuple[float, ...], sd_nm: float) -> list[Flag]:
     return of_agreement(agreement_of(results))
 
 
+def flags_of_thresholds(d50_nm: float, per_ml: float) -> list[Flag]:
+    """Return the flags of a result of 100 nm and 1e8 per mL that a lower threshold makes these."""
+    found = ThresholdSensitivity((AtThreshold(0.8, 33.0, 320, d50_nm, per_ml), AtThreshold(1.0, 30.0, 300, 100.0, 1e8)))
+    size = replace(SizeStatistics.missing(), d50=Estimate(100.0, 95.0, 105.0))
+    return of_threshold(found, size, CALIBRATED)
+
+
 def outside_range_flags():
     diffusion = Diffusion(pd.DataFrame({name: np.zeros(200) for name in Diffusion.COLUMNS}))
     return list(nta.pipeline._outside_range(diffusion, SizeDistribution.missing(), Settings(size_range_nm=(800, None))))
@@ -199,6 +208,7 @@ CASES: dict[str, Callable[[], list[Flag]]] = {
     "stage_jump": lambda: flags_of_capture(jump=(70, 60.0)),
     "drift": lambda: flags_of_capture(flow_px=(23.0, 0.0)),
     "focus": lambda: flags_of_capture(spot_sd_px=5.0),
+    "threshold_sensitive": lambda: flags_of_thresholds(125.0, 1e8),
     "noisy": lambda: flags_of_capture(noise_sd=6.0),
     "valid_tracks": lambda: flags_of_capture(mean_track=3.0),
     "capture_outlier": lambda: flags_of_results((100.0, 101.0, 99.0, 100.5, 110.2), 2.5),
@@ -215,6 +225,13 @@ def test_each_fault_raises_its_flag_and_no_other(code):
     flags = CASES[code]()
     assert [found.code for found in flags] == [code]
     assert flags[0].level == FLAGS[code][0]
+
+
+def test_a_threshold_may_move_the_answer_within_its_interval():
+    assert flags_of_thresholds(109.0, 1.2e8) == []
+    assert "the concentration (+30% at 0.8 times)" in flags_of_thresholds(100.0, 1.3e8)[0].message
+    nothing = of_threshold(ThresholdSensitivity(), SizeStatistics.missing(), Concentration.missing())
+    assert nothing == []
 
 
 def test_a_good_capture_has_no_flag():

@@ -9,9 +9,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nta.detection import Detections, detect
+from nta.detection import DIMMEST, Detections, detect
 from nta.errors import RejectedError
-from nta.sensitivity import FACTORS, LOWEST, Reading, ThresholdSensitivity, cut_at, threshold_sensitivity
+from nta.sensitivity import (
+    FACTORS,
+    Reading,
+    ThresholdSensitivity,
+    at_threshold,
+    reading_at,
+    threshold_sensitivity,
+)
 from nta.settings import Settings
 from nta.simulation import OneSize, Scene, simulate
 from nta.tracking import link
@@ -43,26 +50,33 @@ def video(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def threshold(video):
-    return detect(video, Settings(diameter_px=DIAMETER_PX)).min_mass
+def detections(video):
+    """The search as the result makes it: threshold from the video, what is a little dimmer beside."""
+    return detect(video, Settings(diameter_px=DIAMETER_PX))
 
 
 @pytest.fixture(scope="module")
-def low(video, threshold):
-    """The search at 0.8 times the threshold."""
-    return detect(video, Settings(diameter_px=DIAMETER_PX, min_mass=LOWEST * threshold))
+def own(detections):
+    return reading_at(1.0, [detections], Settings(), [None])
 
 
 @pytest.fixture(scope="module")
-def found(low):
-    return threshold_sensitivity([low])
+def found(detections, own):
+    return threshold_sensitivity([detections], own)
 
 
-@pytest.mark.parametrize("factor", [1.0, 1.2, 2.5])
-def test_a_cut_is_a_search_at_that_threshold(video, threshold, low, factor):
-    cut = cut_at(low, factor * threshold)
-    searched = detect(video, Settings(diameter_px=DIAMETER_PX, min_mass=factor * threshold))
-    assert 0 < len(cut.table) < len(low.table)
+def test_the_search_keeps_apart_what_is_dimmer(detections):
+    assert detections.table["mass"].min() > detections.min_mass
+    assert len(detections.dimmer) > 0
+    assert detections.dimmer["mass"].between(DIMMEST * detections.min_mass, detections.min_mass).all()
+    assert list(detections.dimmer) == list(detections.table)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.2, 2.5])
+def test_a_cut_is_a_search_at_that_threshold(video, detections, factor):
+    cut = at_threshold(detections, factor)
+    searched = detect(video, Settings(diameter_px=DIAMETER_PX, min_mass=factor * detections.min_mass))
+    assert len(cut.table) > 0
     np.testing.assert_array_equal(cut.table[TRACKPY_COLUMNS], searched.table[TRACKPY_COLUMNS])
     if factor in FACTORS:
         # The dim neighbours that the second localisation now knows of move it by less than its error.
@@ -70,16 +84,23 @@ def test_a_cut_is_a_search_at_that_threshold(video, threshold, low, factor):
         moved = cut.table[names].to_numpy() - searched.table[names].to_numpy()
         assert np.sqrt(np.mean(moved**2)) < 0.3 * searched.table["sigma_px"].median()
     assert cut.min_mass == searched.min_mass
-    assert cut.values["min_mass"] == searched.values["min_mass"]
+    assert cut.values["min_mass"].value == searched.values["min_mass"].value
 
 
-def test_the_middle_reading_is_the_result_itself(low, threshold, found):
-    cut = cut_at(low, low.min_mass / LOWEST)
-    tracks = link(cut)
+def test_below_a_stated_threshold_nothing_is_looked_for(video, detections):
+    stated = Settings(diameter_px=DIAMETER_PX, min_mass=detections.min_mass)
+    searched = detect(video, stated)
+    assert searched.dimmer.empty
+    own = reading_at(1.0, [searched], stated, [None])
+    assert [one.factor for one in threshold_sensitivity([searched], own, stated).readings] == [1.0, 1.2]
+
+
+def test_the_middle_reading_is_the_result_itself(detections, own, found):
     assert [one.factor for one in found.readings] == list(FACTORS)
-    assert found.readings[1].particles_per_frame == cut.particles_per_frame
-    by_hand = threshold_sensitivity([low], reach_px=[tracks.captures[0].search_range_px], factors=[1.0]).readings[0]
-    assert by_hand == found.readings[1]
+    assert found.readings[1] is own
+    assert own.particles_per_frame == detections.particles_per_frame
+    reach_px = link(detections).captures[0].search_range_px
+    assert reading_at(1.0, [detections], Settings(), [reach_px]) == own
 
 
 def test_what_depends_on_the_threshold_is_corrected_for_it(found):
@@ -92,16 +113,16 @@ def test_what_depends_on_the_threshold_is_corrected_for_it(found):
     assert all(math.isfinite(one.d50_nm) and one.tracks_used > 100 for one in found.readings)
 
 
-def test_captures_are_read_together(low):
-    one, two = (threshold_sensitivity([low] * n, factors=[1.0]).readings[0] for n in (1, 2))
+def test_captures_are_read_together(detections):
+    one, two = (reading_at(1.0, [detections] * n, Settings(), [None] * n) for n in (1, 2))
     assert two.tracks_used == 2 * one.tracks_used
     assert two.particles_per_frame == one.particles_per_frame
     assert two.per_ml == pytest.approx(one.per_ml, rel=0.02)
 
 
-def test_a_threshold_above_all_spots_leaves_nothing_and_says_so(low):
-    empty = replace(low, table=low.table[low.table["mass"] < 1.1 * low.min_mass])
-    found = threshold_sensitivity([empty])
+def test_a_threshold_above_all_spots_leaves_nothing_and_says_so(detections, own):
+    empty = replace(detections, table=detections.table[detections.table["mass"] < 1.1 * detections.min_mass])
+    found = threshold_sensitivity([empty], own)
     assert (found.readings[2].particles_per_frame, found.readings[2].tracks_used) == (0.0, 0)
     assert math.isnan(found.readings[2].d50_nm)
     assert math.isnan(found.changes("d50_nm")[1.2])
@@ -109,16 +130,23 @@ def test_a_threshold_above_all_spots_leaves_nothing_and_says_so(low):
     assert found.to_dict()[2]["per_ml"] is None
 
 
-def test_too_dense_at_a_lower_threshold_is_an_answer(low, monkeypatch):
-    def dense(detections: Detections, settings):
-        if detections.min_mass < 0.9 * low.min_mass / LOWEST:
+def test_what_was_written_is_read_again(found):
+    text = json.dumps(found.to_dict(), allow_nan=False)
+    assert ThresholdSensitivity.from_dict(json.loads(text)) == found
+    missing = ThresholdSensitivity.from_dict([Reading(0.8, 3.0, 0, math.nan, math.nan).to_dict()])
+    assert math.isnan(missing.readings[0].per_ml)
+
+
+def test_too_dense_at_a_lower_threshold_is_an_answer(detections, own, monkeypatch):
+    def dense(found: Detections, settings):
+        if found.min_mass < 0.9 * detections.min_mass:
             raise RejectedError("too dense", code="too_dense")
-        return link(detections, settings)
+        return link(found, settings)
 
     monkeypatch.setattr("nta.sensitivity.link", dense)
-    found = threshold_sensitivity([low], factors=[0.8, 1.0])
+    found = threshold_sensitivity([detections], own)
     assert math.isnan(found.readings[0].d50_nm)
-    assert math.isfinite(found.readings[1].d50_nm)
+    assert math.isfinite(found.readings[2].d50_nm)
 
 
 def test_changes_are_relative_to_the_results_own():

@@ -17,6 +17,7 @@ from nta.concentration import Concentration
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution
 from nta.quality import Flag
+from nta.sensitivity import ThresholdSensitivity
 from nta.settings import Scalar, Sourced
 from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
@@ -125,6 +126,8 @@ class Measurement:
     """What each capture says by itself, and how far the captures differ."""
     blank: Blank | None = None
     """What was subtracted as the diluent's own."""
+    sensitivity: ThresholdSensitivity = field(default_factory=ThresholdSensitivity)
+    """What a threshold a fifth lower or higher would have said."""
 
     def summary(self) -> dict[str, Any]:
         """Return what ``summary.json`` holds: strict JSON values, every key present, missing is ``None``."""
@@ -146,6 +149,7 @@ class Measurement:
             },
             "agreement": self.agreement.to_dict(),
             "blank": None if self.blank is None else self.blank.to_dict(),
+            "threshold": self.sensitivity.to_dict(),
             "counts": {name: _finite(getattr(self.counts, name)) for name in Counts.__slots__},
             "dilution": _finite(self.values["dilution"].value) if "dilution" in self.values else None,
             "values": {

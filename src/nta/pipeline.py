@@ -22,7 +22,7 @@ from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_dis
 from nta.errors import NTAError, UsageError
 from nta.measurement import Capture, Counts, Measurement, Provenance, Status
 from nta.progress import Progress, silent
-from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibration
+from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibration, of_threshold
 from nta.record import (
     Measured,
     capture_of,
@@ -35,6 +35,7 @@ from nta.record import (
     status_of,
     values_of,
 )
+from nta.sensitivity import Reading, ThresholdSensitivity, threshold_sensitivity
 from nta.settings import Settings
 from nta.tracking import Tracks, link
 from nta.uncertainty import systematic_relative_sd
@@ -196,40 +197,34 @@ def _sized(
         systematic_relative_sd=systematic,
         progress=progress,
     )
+    areas = {
+        "masked_px": tuple(one.detections.masked_px for one in measured),
+        "spot_diameter_px": tuple(one.detections.diameter_px for one in measured),
+    }
     dilution = values["dilution"].value
-    masked_px = tuple(one.detections.masked_px for one in measured)
-    spot_diameter_px = tuple(one.detections.diameter_px for one in measured)
     concentration = particle_concentration(
         tracks,
         diffusion,
         distribution,
         dilution=float(dilution) if isinstance(dilution, int | float) else None,
         dilution_relative_sd=None if settings.dilution_sd_percent is None else settings.dilution_sd_percent / 100.0,
-        masked_px=masked_px,
-        spot_diameter_px=spot_diameter_px,
         depth_relative_sd=None if calibration is None else calibration.relative_sd,
+        **areas,
     )
     if calibration is not None:
         values |= calibration.values(settings)
     values |= found_by_the_way(tracks, diffusion)
     named = [(one.video.path.name, one.detections) for one in measured]
-    agreement = agreement_of(
-        capture_results(
-            [capture for capture, _ in named],
-            tracks,
-            diffusion,
-            distribution,
-            settings,
-            masked_px=masked_px,
-            spot_diameter_px=spot_diameter_px,
-        )
-    )
+    names = [capture for capture, _ in named]
+    agreement = agreement_of(capture_results(names, tracks, diffusion, distribution, settings, **areas))
+    sensitivity = _sensitivity(measured, tracks, settings, distribution, concentration)
     flags = (
         *(flag("capture_rejected", str(error)) for error in refusals),
         *_faults(measured),
         *_outside_range(diffusion, distribution, settings),
         *of_calibration(calibration, named, datetime.fromisoformat(provenance.started_utc)),
         *of_agreement(agreement),
+        *of_threshold(sensitivity, distribution.size, concentration),
         *assess(named, tracks, diffusion, concentration, values, distribution),
     )
     status, code, message = _verdict(flags, distribution)
@@ -250,7 +245,30 @@ def _sized(
         provenance=provenance,
         ledger=ledger(measured, tracks, diffusion),
         agreement=agreement,
+        sensitivity=sensitivity,
     )
+
+
+def _sensitivity(
+    measured: list[Measured],
+    tracks: Tracks,
+    settings: Settings,
+    distribution: SizeDistribution,
+    concentration: Concentration,
+) -> ThresholdSensitivity:
+    """Return what other thresholds would have said; nothing where the result itself is not the default's read-out."""
+    if distribution.table.empty or distribution.method != "penalised":
+        return ThresholdSensitivity()
+    found = [one.detections for one in measured]
+    own = Reading(
+        1.0,
+        float(np.mean([one.particles_per_frame for one in found])),
+        distribution.n_tracks,
+        distribution.size.d50.value,
+        concentration.measured.value,
+    )
+    reach_px = [capture.search_range_px for capture in tracks.captures]
+    return threshold_sensitivity(found, own, settings, reach_px=reach_px)
 
 
 def _together(tracks: list[Tracks]) -> Tracks:

@@ -15,9 +15,10 @@ VALIDATOR = jsonschema.Draft202012Validator(summary_schema())
 DESIGN_KEYS = {
     "": {
         "schema", "status", "sample", "captures", "size_nm", "concentration_per_ml", "counts", "status_code",
-        "message", "dilution", "values", "flags", "provenance", "agreement", "blank",
+        "message", "dilution", "values", "flags", "provenance", "agreement", "blank", "threshold",
     },
-    "size_nm": {"mode", "mean", "sd", "d10", "d50", "d90", "span", "peaks", "method", "lines", "volume", "mixture", "windows"},
+    "size_nm": {"mode", "mean", "sd", "d10", "d50", "d90", "span", "peaks", "method", "lines", "volume", "mixture",
+                "windows"},
     "concentration_per_ml": {"measured", "stock", "volume_source", "depth_um", "parts", "captures"},
     "counts": {"detections", "particles_per_frame", "tracks", "tracks_used"},
     "provenance": {"nta", "settings_sha256", "libraries", "started_utc", "host"},

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,75 +11,23 @@ from numpy.typing import NDArray
 
 from nta.compilation import load_kernels
 from nta.detection.appearance import N_SAMPLE_FRAMES, Appearance, look
-from nta.detection.engines import DEFAULT_ENGINE, Finder, spot_finder
+from nta.detection.detectability import Detectability, detectability
+from nta.detection.engines import DEFAULT_ENGINE, spot_finder
+from nta.detection.model import DIMMEST, Detections
+from nta.detection.search import COLUMNS, Search, n_frames_of, search_frames
 from nta.detection.threshold import choose_min_mass
-from nta.detection.trackpy_engine import FEATURE_COLUMNS, margin_px
+from nta.detection.trackpy_engine import margin_px
 from nta.errors import RejectedError, SettingsError
-from nta.localisation import DISC_RADIUS_UM, localise
+from nta.localisation import DISC_RADIUS_UM
 from nta.progress import Progress, silent
-from nta.settings import Acquisition, Settings, Sourced, resolve
+from nta.settings import Engine, Settings, Sourced, resolve
 from nta.threads import thread_count
-from nta.video import Fault, RepeatFilter, Video, is_noisy
+from nta.video import RepeatFilter, Video, is_noisy
 
-__all__ = ["Appearance", "Detections", "detect"]
+__all__ = ["DIMMEST", "Appearance", "Detections", "detect"]
 
 MIN_FRAMES: Final = 5
 """Fewer frames hold no track that could be sized."""
-
-_AHEAD: Final = 2
-"""Frames that wait for each thread: enough to keep it busy, few enough for the memory."""
-
-_COLUMNS: Final = (*FEATURE_COLUMNS, "y_refined", "x_refined", "sigma_px", "disc_mass")
-_NO_ROWS: Final = np.empty((0, len(_COLUMNS) + 1))
-
-
-@dataclass(frozen=True)
-class Detections:
-    """The spots of one capture.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row a spot, sorted by ``frame``: trackpy's columns (``y``, ``x``, ``mass``, ``size``, ``ecc``, ``signal``,
-        ``raw_mass``, ``ep``, in px and grey levels), ``frame``, and the second localisation on the raw pixels:
-        ``y_refined``, ``x_refined`` and ``sigma_px`` (px, standard error per axis), ``disc_mass`` (grey levels).
-    acquisition : Acquisition
-        How the capture was taken, with the field's size and the number of frames looked at.
-    appearance : Appearance
-        What the video looks like.
-    margin_px : int
-        Width of the strip along the edges in which no spot is reported, px.
-    field_px : tuple of int
-        Left, top, width, height of the part of the field that was searched, px.
-    masked_px : int
-        Area inside it that was left out, px².
-    diameter_px, min_mass : int, float
-        What the detector was told.
-    values : dict of Sourced
-        Every value used so far, with its origin.
-    ledger : dict
-        Spots left out, by reason.
-    faults : tuple of Fault
-        What is wrong with the video and shows only when all of it is read.
-    """
-
-    table: pd.DataFrame
-    acquisition: Acquisition
-    appearance: Appearance
-    margin_px: int
-    field_px: tuple[int, int, int, int]
-    masked_px: int
-    diameter_px: int
-    min_mass: float
-    values: dict[str, Sourced] = field(default_factory=dict)
-    ledger: dict[str, int] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
-
-    @property
-    def particles_per_frame(self) -> float:
-        """Mean number of spots in a frame."""
-        n_frames = self.acquisition.n_frames
-        return math.nan if not n_frames else len(self.table) / n_frames
 
 
 def detect(
@@ -121,26 +64,81 @@ def detect(
     """
     settings = Settings() if settings is None else settings
     acquisition, values = resolve(settings, video)
-    left, top, width, height = _field(video, settings)
+    field_px = _field(video, settings)
+    left, top, width, height = field_px
     window = (slice(top, top + height), slice(left, left + width))
-    start, stop = (0, None) if settings.frames is None else settings.frames
     load_kernels()
-    sampled = video.sample(N_SAMPLE_FRAMES, start, stop)
-    if not sampled and start > 0:
-        raise SettingsError(
-            f"{video.path.name} has {_count(video)} frames and --frames asks for those from {start}: give A:B with A "
-            "below that"
-        )
-    if len(sampled) < MIN_FRAMES:
-        raise RejectedError(
-            f"{video.path.name} has {len(sampled)} frame(s) to look at; a track needs at least {MIN_FRAMES}: "
-            "record a longer video",
-            code="too_short",
-        )
-    samples: NDArray[Any] = np.stack([frame[window] for frame in sampled])
-    del sampled
+    samples = _sample(video, window, settings)
     appearance = look(samples, settings.invert, video.bit_depth)
     _reject_without_signal(video, samples, appearance)
+    chosen = _choose(appearance, samples, settings, field_px)
+    values |= chosen.values(settings, appearance)
+    repeats = RepeatFilter(is_noisy(samples))
+    finders = [
+        spot_finder(
+            chosen.engine, (height, width), samples.dtype, chosen.diameter_px,
+            invert=appearance.inverted, gain=chosen.gain,
+        )
+        # trackpy keeps to one thread: nobody promises that two may run it at once.
+        for _ in range(thread_count() if chosen.engine == "fused" else 1)
+    ]  # fmt: skip
+    del samples
+    asked = Search(
+        window=window,
+        frames=_frames(settings),
+        appearance=appearance,
+        finders=finders,
+        least_mass=chosen.min_mass * (DIMMEST if settings.min_mass is None else 1.0),
+        radius_px=max(DISC_RADIUS_UM / acquisition.mpp, chosen.diameter_px / 2.0),
+    )
+    rows, n_frames = search_frames(video, asked, repeats, progress)
+    table, dimmer, ledger = _tables(rows, (left, top), chosen.min_mass, settings)
+    return Detections(
+        table=table,
+        acquisition=replace(acquisition, width_px=width, height_px=height, n_frames=n_frames),
+        appearance=appearance,
+        margin_px=margin_px(chosen.diameter_px),
+        field_px=field_px,
+        masked_px=_masked_area(settings, field_px, margin_px(chosen.diameter_px)),
+        diameter_px=chosen.diameter_px,
+        min_mass=chosen.min_mass,
+        values=values,
+        ledger=ledger,
+        faults=repeats.faults(video),
+        dimmer=dimmer,
+        detectability=chosen.detectability,
+    )
+
+
+class _Choice(NamedTuple):
+    """What the detector is told."""
+
+    engine: Engine
+    diameter_px: int
+    min_mass: float
+    gain: int
+    detectability: Detectability
+
+    def values(self, settings: Settings, appearance: Appearance) -> dict[str, Sourced]:
+        """Return what the result states of it, with its origin."""
+        told = (
+            ("diameter_px", self.diameter_px),
+            ("min_mass", round(self.min_mass, 3)),
+            ("invert", appearance.inverted),
+        )
+        values = {
+            name: Sourced(value, "video" if getattr(settings, name) is None else settings.origin(name))
+            for name, value in told
+        }
+        values["engine"] = Sourced(self.engine, settings.origin("engine"))
+        return values | self.detectability.values()
+
+
+def _choose(
+    appearance: Appearance, samples: NDArray[Any], settings: Settings, field_px: tuple[int, int, int, int]
+) -> _Choice:
+    """Return spot diameter and threshold, from the video unless stated, and how sure the detector then is."""
+    *_, width, height = field_px
     diameter_px = settings.diameter_px or appearance.diameter_px
     engine = DEFAULT_ENGINE if settings.engine is None else settings.engine
     if min(width, height) < 4 * diameter_px:
@@ -148,47 +146,34 @@ def detect(
             f"a field of {width} x {height} px is too small for spots of {diameter_px} px; widen --roi or give "
             "a smaller --diameter-px"
         )
-    min_mass = (
-        choose_min_mass(appearance, diameter_px, samples, engine) if settings.min_mass is None else settings.min_mass
-    )
     # A least brightness in trackpy's own units is one for the pixels as they are.
-    gain = appearance.detector_gain if settings.min_mass is None else 1
-    for name, value in (
-        ("diameter_px", diameter_px),
-        ("min_mass", round(min_mass, 3)),
-        ("invert", appearance.inverted),
-    ):
-        stated = getattr(settings, name) is not None
-        values[name] = Sourced(value, settings.origin(name) if stated else "video")
-    finders = [
-        spot_finder(engine, (height, width), samples.dtype, diameter_px, invert=appearance.inverted, gain=gain)
-        # trackpy keeps to one thread: nobody promises that two may run it at once.
-        for _ in range(thread_count() if engine == "fused" else 1)
-    ]
-    values["engine"] = Sourced(engine, settings.origin("engine"))
-    repeats = RepeatFilter(is_noisy(samples))
-    del samples
-    radius_px = max(DISC_RADIUS_UM / acquisition.mpp, diameter_px / 2.0)
-    rows, n_frames = _search(video, window, (start, stop), repeats, appearance, finders, min_mass, radius_px, progress)
-    faults = repeats.faults(video)
-    table, ledger = _table(rows, (left, top), settings)
-    return Detections(
-        table=table,
-        acquisition=replace(acquisition, width_px=width, height_px=height, n_frames=n_frames),
-        appearance=appearance,
-        margin_px=margin_px(diameter_px),
-        field_px=(left, top, width, height),
-        masked_px=_masked_area(settings, (left, top, width, height), margin_px(diameter_px)),
-        diameter_px=diameter_px,
-        min_mass=min_mass,
-        values=values,
-        ledger=ledger,
-        faults=faults,
-    )
+    min_mass, gain = settings.min_mass, 1
+    if min_mass is None:
+        min_mass, gain = choose_min_mass(appearance, diameter_px, samples, engine), appearance.detector_gain
+    sure = detectability(appearance, diameter_px, min_mass, samples.dtype, engine=engine, gain=gain)
+    return _Choice(engine, diameter_px, min_mass, gain, sure)
 
 
-def _count(video: Video) -> int:
-    return video.reader.count() if video.n_frames is None else video.n_frames
+def _frames(settings: Settings) -> tuple[int, int | None]:
+    return (0, None) if settings.frames is None else settings.frames
+
+
+def _sample(video: Video, window: tuple[slice, slice], settings: Settings) -> NDArray[Any]:
+    """Return a few frames spread over the video, (n, height, width)."""
+    start, stop = _frames(settings)
+    sampled = video.sample(N_SAMPLE_FRAMES, start, stop)
+    if not sampled and start > 0:
+        raise SettingsError(
+            f"{video.path.name} has {n_frames_of(video)} frames and --frames asks for those from {start}: give A:B "
+            "with A below that"
+        )
+    if len(sampled) < MIN_FRAMES:
+        raise RejectedError(
+            f"{video.path.name} has {len(sampled)} frame(s) to look at; a track needs at least {MIN_FRAMES}: "
+            "record a longer video",
+            code="too_short",
+        )
+    return np.stack([frame[window] for frame in sampled])
 
 
 def _field(video: Video, settings: Settings) -> tuple[int, int, int, int]:
@@ -213,69 +198,11 @@ def _reject_without_signal(video: Video, samples: NDArray[Any], appearance: Appe
         )
 
 
-def _search(
-    video: Video,
-    window: tuple[slice, slice],
-    frames: tuple[int, int | None],
-    repeats: RepeatFilter,
-    appearance: Appearance,
-    finders: Sequence[Finder],
-    min_mass: float,
-    radius_px: float,
-    progress: Progress,
-) -> tuple[NDArray[np.float64], int]:
-    """Return one row a spot, (n, columns + frame), and the number of frames looked at.
-
-    Frames are decoded here and searched in as many threads as there are finders, a few at a time, so that memory does
-    not grow with the video; their rows are put together in the order of the frames.
-    """
-    start, stop = frames
-    held = _count(video)
-    total = (held if stop is None else min(stop, held)) - start
-    idle: SimpleQueue[Finder] = SimpleQueue()
-    for finder in finders:
-        idle.put(finder)
-
-    def search(number: int, frame: NDArray[Any]) -> NDArray[np.float64]:
-        find = idle.get()
-        try:
-            features = find(frame, min_mass)
-        finally:
-            idle.put(find)
-        return _localised(features, frame, appearance, radius_px, number) if len(features) else _NO_ROWS
-
-    found: list[NDArray[np.float64]] = []
-    waiting: deque[Future[NDArray[np.float64]]] = deque()
-
-    def collect(room: int) -> None:
-        while len(waiting) > room:
-            found.append(waiting.popleft().result())
-            progress("detect", repeats.n_frames - len(waiting), total)
-
-    with ThreadPoolExecutor(len(finders)) as pool:
-        for number, raw in repeats.passed(video.numbered_frames(start, stop, hashed=True)):
-            # A copy: readers may fill the same buffer again.
-            waiting.append(pool.submit(search, number, np.array(raw[window])))
-            collect(_AHEAD * len(finders))
-        collect(0)
-    return np.concatenate([_NO_ROWS, *found]), len(found)
-
-
-def _localised(
-    features: NDArray[np.float64], frame: NDArray[Any], appearance: Appearance, radius_px: float, number: int
-) -> NDArray[np.float64]:
-    """Return the features of one frame with their second localisation and the frame number in the last column."""
-    signal = np.ascontiguousarray(appearance.signal(frame), dtype=np.float32)
-    saturated = frame <= 0 if appearance.inverted else frame >= appearance.full_scale
-    places = localise(signal, saturated, features, appearance.noise_sd, appearance.spot_sd_px, radius_px)
-    return np.column_stack([features, places, np.full(len(features), float(number))])
-
-
-def _table(
-    rows: NDArray[np.float64], origin: tuple[int, int], settings: Settings
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Return the table in the video's own pixels, without spots in excluded rectangles."""
-    table = pd.DataFrame(rows[:, :-1], columns=list(_COLUMNS))
+def _tables(
+    rows: NDArray[np.float64], origin: tuple[int, int], min_mass: float, settings: Settings
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+    """Return the spots and the dimmer ones in the video's own pixels, without those in excluded rectangles."""
+    table = pd.DataFrame(rows[:, :-1], columns=list(COLUMNS))
     table["frame"] = rows[:, -1].astype(np.int64)
     left, top = origin
     for name, shift in (("x", left), ("y", top), ("x_refined", left), ("y_refined", top)):
@@ -287,7 +214,10 @@ def _table(
         down = table["y"].between(y - 0.5, y + height - 0.5, inclusive="left")
         inside |= (across & down).to_numpy()
     kept = table[~inside].sort_values(["frame", "y", "x"], kind="stable", ignore_index=True)
-    return kept, {"spots_excluded_by_region": int(inside.sum())}
+    bright = (kept["mass"] > min_mass).to_numpy()
+    excluded = int((inside & (table["mass"] > min_mass).to_numpy()).sum())
+    spots, dimmer = (kept[chosen].reset_index(drop=True) for chosen in (bright, ~bright))
+    return spots, dimmer, {"spots_excluded_by_region": excluded}
 
 
 def _masked_area(settings: Settings, field_px: tuple[int, int, int, int], margin: int) -> int:

@@ -12,7 +12,7 @@ from nta.quality.counts import of_counts
 from nta.quality.motion import of_motion
 from nta.quality.picture import of_picture
 from nta.quality.registry import FLAGS, Flag, Level, flag
-from nta.quality.results import of_agreement, of_calibration, of_read_out, of_size_limit, of_values
+from nta.quality.results import of_agreement, of_calibration, of_read_out, of_size_limit, of_threshold, of_values
 from nta.settings import Sourced
 from nta.tracking import Tracks
 
@@ -27,6 +27,7 @@ __all__ = [
     "of_calibration",
     "of_read_out",
     "of_size_limit",
+    "of_threshold",
 ]
 
 

@@ -24,6 +24,7 @@ FLAGS: Final[dict[str, tuple[Level, str]]] = {
     "sparse": ("warn", "fewer than 15 particles per frame in all captures together"),
     "crowded": ("warn", "more than 100 particles per frame"),
     "saturated": ("warn", "a part of the picture is at the top of the camera's range"),
+    "threshold_sensitive": ("warn", "a threshold a fifth lower or higher would have given another answer"),
     "noisy": ("warn", "the camera's noise hides all but the bright particles"),
     "focus": ("warn", "the spots are wider than the optics make them, or of many widths"),
     "short_lags": ("warn", "steps that are not neighbours correlate, which neither blur nor localisation can cause"),

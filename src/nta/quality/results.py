@@ -15,10 +15,18 @@ from nta.concentration import Concentration
 from nta.detection import Detections
 from nta.distribution import SizeDistribution
 from nta.quality.registry import Flag, flag
+from nta.sensitivity import ThresholdSensitivity
 from nta.settings import Sourced
+from nta.size_statistics import SizeStatistics
 
 SAMPLING_TOLERANCE: Final = 0.1
 SIZE_LIMIT_SHARE: Final = 0.05
+
+SENSITIVE_SIZE: Final = 0.1
+"""Least relative change of D50 with the threshold that is said; where its interval is wider, that."""
+
+SENSITIVE_CONCENTRATION: Final = 0.25
+"""The same of the concentration, whose nominal depth alone is known to a quarter."""
 
 _ASSUMED_NAMES: Final = ("mpp", "fps", "temperature_c", "medium", "depth_um")  # the exposure has a flag of its own
 
@@ -71,6 +79,37 @@ def of_size_limit(distribution: SizeDistribution, limit_nm: float) -> list[Flag]
             "size_limit",
             f"{share:.0%} of the particles are smaller than {limit_nm:.0f} nm, where the search range loses 1 % of "
             "the steps or more: raise --search-range-px or lower the lower end of --size-range",
+        )
+    ]
+
+
+def of_threshold(sensitivity: ThresholdSensitivity, size: SizeStatistics, concentration: Concentration) -> list[Flag]:
+    """Return whether another threshold would have given another answer, beyond what its own interval holds.
+
+    Parameters
+    ----------
+    sensitivity : ThresholdSensitivity
+        The answer at three thresholds.
+    size, concentration
+        The result's own, with their intervals.
+    """
+    told = []
+    for quantity, name, estimate, least in (
+        ("d50_nm", "D50", size.d50, SENSITIVE_SIZE),
+        ("per_ml", "the concentration", concentration.measured, SENSITIVE_CONCENTRATION),
+    ):
+        changes = sensitivity.changes(quantity)
+        half = 0.5 * (estimate.high - estimate.low) / estimate.value if estimate.value else math.nan
+        if any(abs(change) > max(least, half) for change in changes.values()):
+            each = ", ".join(f"{change:+.0%} at {factor:g} times" for factor, change in changes.items())
+            told.append(f"{name} ({each})")
+    if not told:
+        return []
+    return [
+        flag(
+            "threshold_sensitive",
+            f"another threshold would change {' and '.join(told)}: many spots are hardly brighter than the noise; "
+            "raise the camera level or the exposure, and compare only with samples measured at the same --min-mass",
         )
     ]
 

@@ -40,6 +40,8 @@ _LABELS: Final[dict[str, tuple[str, str]]] = {
     "invert": ("Dark particles on bright ground", ""),
     "diameter_px": ("Spot diameter", "px"),
     "min_mass": ("Least brightness of a spot", "grey levels"),
+    "false_per_frame": ("Spots that noise makes in a frame, at most", ""),
+    "missed_share_at_5_sd": ("Share of spots of 5 noise sd that is missed", ""),
     "search_range_px": ("Search range", "px"),
     "memory": ("Frames a particle may be missing", ""),
     "min_track": ("Fewest positions of a track", ""),

@@ -21,6 +21,7 @@ from nta.mixture import Component, Mixture
 from nta.quality import Flag
 from nta.report.folder import DIFFUSION, DISTRIBUTION, SUMMARY, TRACKS
 from nta.report.tables import read_distribution, read_noun
+from nta.sensitivity import ThresholdSensitivity
 from nta.settings import Sourced
 from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
@@ -64,6 +65,7 @@ def load(directory: str | Path) -> Measurement:
         ledger=beside["ledger"],
         agreement=Agreement.from_dict(summary["agreement"]) if summary["agreement"]["between"] else Agreement(),
         blank=None if summary["blank"] is None else Blank.from_dict(summary["blank"]),
+        sensitivity=ThresholdSensitivity.from_dict(summary["threshold"]),
     )
 
 

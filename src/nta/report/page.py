@@ -115,6 +115,7 @@ def _context(measurement: Measurement) -> dict[str, Any]:
         "concentration_rows": concentration_rows(measurement),
         "capture_rows": capture_rows(measurement),
         "spread_rows": spread_rows(measurement),
+        "threshold_rows": threshold_rows(measurement),
         "depth": fmt.general(measurement.concentration.depth_um, 4),
         "values": [*conditions, *others],
         "losses": [(fmt.words(reason), fmt.count(number)) for reason, number in measurement.ledger.items()],
@@ -158,6 +159,20 @@ def window_rows(measurement: Measurement) -> list[SizeRow]:
         )
         rows.append(SizeRow(ends, fmt.fixed(share.value), fmt.interval(share), "%", f"{fmt.fixed(volume.value)} %"))
     return rows
+
+
+def threshold_rows(measurement: Measurement) -> list[tuple[str, str, str, str, str]]:
+    """Return a line for each threshold that was compared: factor, spots per frame, tracks, D50, particles per mL."""
+    return [
+        (
+            f"{one.factor:g} ×" + (" (this result)" if one.factor == 1.0 else ""),
+            fmt.fixed(one.particles_per_frame),
+            fmt.count(one.tracks_used),
+            fmt.fixed(one.d50_nm),
+            fmt.scientific(one.per_ml),
+        )
+        for one in measurement.sensitivity.readings
+    ]
 
 
 def peak_rows(measurement: Measurement) -> list[SizeRow]:

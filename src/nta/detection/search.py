@@ -1,0 +1,110 @@
+"""Every frame of a video through finder and second localisation, in several threads, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nta.detection.appearance import Appearance
+from nta.detection.engines import Finder
+from nta.detection.trackpy_engine import FEATURE_COLUMNS
+from nta.localisation import localise
+from nta.progress import Progress
+from nta.video import RepeatFilter, Video
+
+COLUMNS: Final = (*FEATURE_COLUMNS, "y_refined", "x_refined", "sigma_px", "disc_mass")
+"""Columns of what is found in a frame; the frame's number follows as the last one."""
+
+_AHEAD: Final = 2
+"""Frames that wait for each thread: enough to keep it busy, few enough for the memory."""
+
+_NO_ROWS: Final = np.empty((0, len(COLUMNS) + 1))
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for in every frame, and how.
+
+    Parameters
+    ----------
+    window : tuple of slice
+        Rows and columns of the frame that are searched.
+    frames : tuple of int
+        First frame, and the one after the last; ``None`` for the end of the video.
+    appearance : Appearance
+        What the video looks like.
+    finders : sequence of Finder
+        One for each thread.
+    least_mass : float
+        Least light of a spot, grey levels.
+    radius_px : float
+        Radius of the disc of the second localisation, px.
+    """
+
+    window: tuple[slice, slice]
+    frames: tuple[int, int | None]
+    appearance: Appearance
+    finders: Sequence[Finder]
+    least_mass: float
+    radius_px: float
+
+
+def search_frames(
+    video: Video, asked: Search, repeats: RepeatFilter, progress: Progress
+) -> tuple[NDArray[np.float64], int]:
+    """Return one row a spot, (n, columns + frame), and the number of frames looked at.
+
+    Frames are decoded here and searched in as many threads as there are finders, a few at a time, so that memory does
+    not grow with the video; their rows are put together in the order of the frames.
+    """
+    start, stop = asked.frames
+    held = n_frames_of(video)
+    total = (held if stop is None else min(stop, held)) - start
+    idle: SimpleQueue[Finder] = SimpleQueue()
+    for finder in asked.finders:
+        idle.put(finder)
+
+    def search(number: int, frame: NDArray[Any]) -> NDArray[np.float64]:
+        find = idle.get()
+        try:
+            features = find(frame, asked.least_mass)
+        finally:
+            idle.put(find)
+        return _localised(features, frame, asked, number) if len(features) else _NO_ROWS
+
+    found: list[NDArray[np.float64]] = []
+    waiting: deque[Future[NDArray[np.float64]]] = deque()
+
+    def collect(room: int) -> None:
+        while len(waiting) > room:
+            found.append(waiting.popleft().result())
+            progress("detect", repeats.n_frames - len(waiting), total)
+
+    with ThreadPoolExecutor(len(asked.finders)) as pool:
+        for number, raw in repeats.passed(video.numbered_frames(start, stop, hashed=True)):
+            # A copy: readers may fill the same buffer again.
+            waiting.append(pool.submit(search, number, np.array(raw[asked.window])))
+            collect(_AHEAD * len(asked.finders))
+        collect(0)
+    return np.concatenate([_NO_ROWS, *found]), len(found)
+
+
+def n_frames_of(video: Video) -> int:
+    """Return how many frames a video holds, counted where it does not say."""
+    return video.reader.count() if video.n_frames is None else video.n_frames
+
+
+def _localised(features: NDArray[np.float64], frame: NDArray[Any], asked: Search, number: int) -> NDArray[np.float64]:
+    """Return the features of one frame with their second localisation and the frame number in the last column."""
+    appearance = asked.appearance
+    signal = np.ascontiguousarray(appearance.signal(frame), dtype=np.float32)
+    saturated = frame <= 0 if appearance.inverted else frame >= appearance.full_scale
+    places = localise(signal, saturated, features, appearance.noise_sd, appearance.spot_sd_px, asked.radius_px)
+    return np.column_stack([features, places, np.full(len(features), float(number))])
