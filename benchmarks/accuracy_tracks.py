@@ -47,8 +47,10 @@ class Reading:
     resolved: bool = False
 
 
-def read_set(name: str, n_tracks: int, seed: int, *, exposure_ms: float, alternatives: bool) -> dict[str, Reading]:
-    """Return what each method says of one set of simulated tracks."""
+def read_set(
+    name: str, n_tracks: int, seed: int, *, exposure_ms: float, alternatives: bool, with_saspt: bool
+) -> dict[str, Reading]:
+    """Return what each method says of one set of simulated tracks; saspt takes most of a minute for one."""
     population = POPULATIONS[name]
     simulated = simulate_tracks(population, n_tracks, seed, exposure_ms=exposure_ms)
     truth = of_population(population)
@@ -62,7 +64,7 @@ def read_set(name: str, n_tracks: int, seed: int, *, exposure_ms: float, alterna
         densities |= {method: estimate(squares, diameter_nm, None) for method, estimate in METHODS.items()}
     for method, density in densities.items():
         readings[method] = _reading(name, diameter_nm, density, truth)
-    if alternatives and importlib.util.find_spec("saspt"):
+    if with_saspt and importlib.util.find_spec("saspt"):
         readings[SASPT] = _saspt(simulated, truth)
     return readings
 
