@@ -59,6 +59,7 @@ ORDER = (
     "record",
     "formats",
     "inputs",
+    "inspection",
     "from_tracks",
     "pipeline",
     "importing",

@@ -41,6 +41,9 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
         "nta_cli.batch", "batch", "Measure the samples of a manifest; particles per day and their sum."
     ),
     "calibrate": LazyCommand("nta_cli.calibrate", "calibrate", "Calibrate the depth in view from captures of beads."),
+    "export": LazyCommand("nta_cli.export", "export", "Write a result in the layout of another program."),
+    "import": LazyCommand("nta_cli.imports", "import_", "Read results of NanoSight and ZetaView; compare them."),
+    "info": LazyCommand("nta_cli.info", "info", "Say what is in a file, and what would be assumed."),
     "settings": LazyCommand("nta_cli.settings", "settings", "Write or check a settings file."),
     "simulate": LazyCommand("nta_cli.simulate", "simulate", "Make a scatter video with known truth."),
 }

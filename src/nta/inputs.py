@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
+from nta.calibration import Calibration
 from nta.errors import NTAError, RejectedError, UsageError
 from nta.formats import Sidecar, dilution_flag, kind_of, proposed_dilution, read_nano, sidecar_of
 from nta.quality import Flag, flag
@@ -20,6 +21,7 @@ LIKELY_FPS: Final = (5.0, 200.0)
 """Frame rates of instruments that are in use; beyond them a header is more often wrong than a camera so fast."""
 
 _FRAMES_TOLERANCE: Final = 0.01
+_PIXEL_TOLERANCE: Final = 0.01
 _DETAILS: Final = ("diluent", "operator", "pretreatment", "remarks", "time_captured")
 
 
@@ -139,7 +141,12 @@ def _nano_name(one: Input) -> str:
     return "the experiment" if one.sidecar.experiment is None else one.sidecar.experiment.path.name
 
 
-def flags_of_inputs(inputs: Sequence[Input], values: Mapping[str, Sourced], sample: str) -> tuple[Flag, ...]:
+def flags_of_inputs(
+    inputs: Sequence[Input],
+    values: Mapping[str, Sourced],
+    sample: str,
+    calibration: Calibration | None = None,
+) -> tuple[Flag, ...]:
     """Return what is to be said of files beside the captures and of what only names state.
 
     Parameters
@@ -150,11 +157,13 @@ def flags_of_inputs(inputs: Sequence[Input], values: Mapping[str, Sourced], samp
         Every value used.
     sample : str
         Name of the sample.
+    calibration : Calibration, optional
+        Beads that may confirm the pixel size.
     """
     complaints = dict.fromkeys(complaint for one in inputs for complaint in one.sidecar.complaints)
     found = [flag("sidecar_unused", complaint) for complaint in complaints]
     mpp = values.get("mpp")
-    if mpp is not None and mpp.origin == "sidecar":
+    if mpp is not None and mpp.origin == "sidecar" and not _is_confirmed(mpp.value, calibration):
         found.append(
             flag(
                 "pixel_size_unverified",
@@ -168,6 +177,14 @@ def flags_of_inputs(inputs: Sequence[Input], values: Mapping[str, Sourced], samp
     if ("dilution" not in values or values["dilution"].value is None) and proposal is not None:
         found.append(dilution_flag(*proposal))
     return tuple(found)
+
+
+def _is_confirmed(mpp: Scalar, calibration: Calibration | None) -> bool:
+    """Return whether beads of known size measured the pixel size that is used, within their own uncertainty."""
+    if calibration is None or not isinstance(mpp, float):
+        return False
+    allowed = max(2.0 * calibration.mpp_from_beads_sd, _PIXEL_TOLERANCE * mpp)
+    return abs(calibration.mpp_from_beads - mpp) <= allowed
 
 
 def _names(inputs: Sequence[Input], sample: str) -> list[str]:

@@ -247,7 +247,7 @@ def _sized(
     flags = (
         *(flag("capture_rejected", str(error)) for error in refusals),
         *video_flags(measured),
-        *flags_of_inputs(inputs, values, name),
+        *flags_of_inputs(inputs, values, name, calibration),
         *_outside_range(diffusion, distribution, settings),
         *of_calibration(calibration, named, datetime.fromisoformat(provenance.started_utc)),
         *of_agreement(agreement),

@@ -7,6 +7,7 @@ from nta.formats.nano import Experiment, NanoCapture, read_nano
 from nta.formats.reading import read_foreign
 from nta.formats.sidecar import Sidecar, sidecar_of
 from nta.formats.tracks import TrackTable, read_tracks, track_kind
+from nta.formats.writers import Layout, export
 
 __all__ = [
     "KINDS",
@@ -14,11 +15,13 @@ __all__ = [
     "ForeignCapture",
     "ForeignResult",
     "Kind",
+    "Layout",
     "NanoCapture",
     "Sidecar",
     "TrackTable",
     "dilution_flag",
     "dilution_in",
+    "export",
     "kind_of",
     "proposed_dilution",
     "read_foreign",

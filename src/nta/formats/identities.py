@@ -45,8 +45,9 @@ def size_times_diffusion_nm_um2_s(temperature_c: float, viscosity_mpas: float) -
 def broken_identities(result: ForeignResult) -> tuple[str, ...]:
     """Return a sentence for each identity that does not hold."""
     found = [*_bin_sums(result), *_averages(result)]
+    is_nanosight = result.program.startswith("NTA")
     for number in result.good:
-        found += _of_liquid(result.captures[number])
+        found += [*(_of_water(result.captures[number]) if is_nanosight else ()), *_of_liquid(result.captures[number])]
     return tuple(found)
 
 
@@ -88,20 +89,25 @@ def _of(capture: ForeignCapture, name: str) -> float:
     return capture.per_ml if name == "per_ml" else capture.per_frame
 
 
-def _of_liquid(capture: ForeignCapture) -> Iterator[str]:
-    """Viscosity = that of water; size times diffusion coefficient = k T/(3 pi eta)."""
-    temperature, viscosity = (capture.values.get(name) for name in ("temperature_c", "viscosity_mpas"))
-    if temperature is None or viscosity is None or viscosity <= 0:
-        return
+def _of_water(capture: ForeignCapture) -> Iterator[str]:
+    """Viscosity = that of water as NanoSight computes it."""
+    temperature, viscosity = (capture.values.get(name, math.nan) for name in ("temperature_c", "viscosity_mpas"))
     water = nanosight_water_mpas(temperature)
     if abs(viscosity / water - 1.0) > VISCOSITY_TOLERANCE:
         yield (
             f"{capture.name} was sized with {viscosity:g} mPa·s, and water of {temperature:g} °C has {water:.4g}: "
             "the viscosity was typed in, check that it is that of the diluent"
         )
-    d50 = capture.size_nm.get("d50", math.nan)
-    ratio = d50 * capture.diffusion_d50_um2_s / size_times_diffusion_nm_um2_s(temperature, viscosity)
-    if math.isfinite(ratio) and abs(ratio - 1.0) > DIFFUSION_TOLERANCE:
+
+
+def _of_liquid(capture: ForeignCapture) -> Iterator[str]:
+    """Size times diffusion coefficient = k T/(3 pi eta)."""
+    temperature, viscosity = (capture.values.get(name, math.nan) for name in ("temperature_c", "viscosity_mpas"))
+    stated = capture.size_nm.get("d50", math.nan) * capture.diffusion_d50_um2_s
+    if not math.isfinite(stated) or not viscosity > 0:
+        return
+    ratio = stated / size_times_diffusion_nm_um2_s(temperature, viscosity)
+    if abs(ratio - 1.0) > DIFFUSION_TOLERANCE:
         yield (
             f"D50 and the diffusion coefficient of {capture.name} do not belong together at its temperature and "
             f"viscosity (ratio {ratio:.3f})"

@@ -287,7 +287,8 @@ def _verdict(result: ForeignResult, flags: tuple[Flag, ...]) -> tuple[Status, st
     warnings = [found for found in flags if found.level != "info"]
     if warnings:
         return "warn", warnings[0].code, warnings[0].message
-    return "ok", None, f"{len(result.good)} captures of {result.program} read from {result.path.name}"
+    counted = f"{len(result.good)} capture{'' if len(result.good) == 1 else 's'}"
+    return "ok", None, f"{counted} of {result.program} read from {result.path.name}"
 
 
 def refused_record(path: Path, error: NTAError) -> Measurement:

@@ -120,8 +120,12 @@ def _nanosight(read: Table) -> pd.DataFrame:
 
 
 def _trackpy(read: Table) -> pd.DataFrame:
-    kept = [*_TRACKPY, *(name for name in _ALSO if name in read.cells)]
-    return pd.DataFrame({name: read.numbers(name) for name in kept})
+    table = pd.DataFrame({name: read.numbers(name) for name in _TRACKPY})
+    for name in _ALSO:
+        if name in read.cells:
+            # Where trackpy could not tell, as in `ep`, its cell is empty.
+            table[name] = pd.to_numeric(read.cells[name], errors="coerce")
+    return table
 
 
 def _parquet(path: Path) -> tuple[pd.DataFrame, str]:
