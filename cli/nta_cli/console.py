@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from nta.errors import printable
 from nta_cli.main import EXIT_REJECTED, print_error
 
 if TYPE_CHECKING:
@@ -114,12 +115,12 @@ def print_measurement(measurement: Measurement, directory: Path, *, to_stderr: b
     console.print(result_table(measurement))
     for line in notes(measurement):
         console.print(line)
-    console.print(f"Files: {directory}", soft_wrap=True)
+    console.print(f"Files: {printable(str(directory))}", soft_wrap=True)
 
 
 def result_table(measurement: Measurement) -> Table:
     """Return sizes, concentrations and counts, each with its 95 % interval where it has one."""
-    title = f"{measurement.sample}: {measurement.status}"
+    title = f"{printable(measurement.sample)}: {measurement.status}"
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     table.add_column("quantity")
     table.add_column("value", justify="right")
@@ -173,7 +174,7 @@ def print_comparison(
     for file, record in zip(files, records, strict=True):
         size, stock = record.size, record.concentration.stock
         table.add_row(
-            file.name,
+            printable(file.name),
             str(len(record.captures)),
             *(_number(one.value, ".1f") for one in (size.mode, size.d10, size.d50, size.d90)),
             _number(record.concentration.measured.value, ".3g"),
@@ -183,16 +184,19 @@ def print_comparison(
     for file, record in zip(files, records, strict=True):
         for flag in record.flags:
             level = (f"{flag.level} {flag.code}: ", _LEVEL_STYLES[flag.level])
-            console.print(Text.assemble(f"{file.name}: ", level, flag.message))
+            console.print(Text.assemble(f"{printable(file.name)}: ", level, flag.message))
     if directory is not None:
-        console.print(f"Files: {directory}", soft_wrap=True)
+        console.print(f"Files: {printable(str(directory))}", soft_wrap=True)
 
 
 def print_info(info: FileInfo) -> None:
     """Print what a file holds and states, where each value comes from, and what is wrong with it."""
     console = make_console()
     table = Table(
-        title=f"{info.path.name}: {info.status}", title_justify="left", title_style="bold", header_style="bold"
+        title=f"{printable(info.path.name)}: {info.status}",
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
     )
     for heading in ("", "value", "from"):
         table.add_column(heading, overflow="fold")
@@ -213,7 +217,7 @@ def print_info(info: FileInfo) -> None:
 def _told(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_told(one) for one in value)
-    return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+    return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else printable(str(value))
 
 
 def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
@@ -227,7 +231,7 @@ def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
         message = outcome.message if outcome.status in ("rejected", "failed") else " ".join(outcome.flags)
         samples.add_row(
             outcome.sample.day,
-            outcome.sample.name,
+            printable(outcome.sample.name),
             outcome.status,
             _number(outcome.size.d50.value, ".1f"),
             _number(None if stock is None else stock.value, ".3g"),
@@ -238,7 +242,7 @@ def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
     console.print(yields.message, soft_wrap=True)
     if yields.is_relative:
         console.print(_RELATIVE, style="dim", soft_wrap=True)
-    console.print(f"Files: {batch.directory}", soft_wrap=True)
+    console.print(f"Files: {printable(str(batch.directory))}", soft_wrap=True)
 
 
 def _yield_table(yields: DailyYield) -> Table:

@@ -42,6 +42,7 @@ def export(result: Path, layout: Layout, file: Path | None, quiet: bool) -> None
       nta export capture_nta --as trackpy -o positions.csv
     """  # noqa: D301  # \b keeps lines as they are
     import nta
+    from nta.errors import printable
     from nta.formats.writers import SUFFIXES
 
     measurement = nta.load(result)
@@ -49,4 +50,4 @@ def export(result: Path, layout: Layout, file: Path | None, quiet: bool) -> None
     target = file if file is not None else folder.with_name(f"{folder.name}{SUFFIXES[layout]}")
     written = nta.export(measurement, target, layout)
     if not quiet:
-        click.echo(f"File: {written}")
+        click.echo(f"File: {printable(str(written))}")

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from nta import __version__
-from nta.errors import NTAError, UsageError
+from nta.errors import NTAError, UsageError, printable
 
 DEBUG: Final = "nta_cli.debug"
 """Key of click's shared ``meta`` under which ``--debug`` is remembered."""
@@ -51,10 +51,8 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
 
 def print_error(message: str) -> None:
     """Print an error to stderr, with control characters other than the newline shown, never sent."""
-    safe = "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in message
-    )
-    click.echo(f"Error: {safe}", err=True)
+    lines = [printable(line) for line in message.split("\n")]
+    click.echo("Error: " + "\n".join(lines), err=True)
 
 
 class LazyGroup(click.Group):

@@ -7,6 +7,11 @@ into one line; a batch turns it into a status row. Nothing here is ever raised w
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """Return a text on one line, control characters shown and never sent: file names may hold any of them."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 class NTAError(Exception):
     """Base of every error that nta raises on purpose.
 
@@ -19,7 +24,7 @@ class NTAError(Exception):
     code: str = "error"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         if code is not None:
             self.code = code
 

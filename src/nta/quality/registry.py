@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from nta.errors import printable
+
 Level = Literal["info", "warn", "fail"]
 
 FLAGS: Final[dict[str, tuple[Level, str]]] = {
@@ -81,7 +83,7 @@ class Flag:
 
 def flag(code: str, message: str) -> Flag:
     """Return a flag of the registry with the sentence for this measurement."""
-    return Flag(code, FLAGS[code][0], message)
+    return Flag(code, FLAGS[code][0], printable(message))
 
 
 def listed(names: Sequence[str]) -> str:
