@@ -192,12 +192,8 @@ def print_comparison(
 def print_info(info: FileInfo) -> None:
     """Print what a file holds and states, where each value comes from, and what is wrong with it."""
     console = make_console()
-    table = Table(
-        title=f"{printable(info.path.name)}: {info.status}",
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-    )
+    title = f"{printable(info.path.name)}: {info.status}"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for heading in ("", "value", "from"):
         table.add_column(heading, overflow="fold")
     for name, value in info.facts.items():

@@ -14,12 +14,14 @@ from pathlib import Path, PureWindowsPath
 from typing import Final
 
 from nta.errors import SettingsError
-from nta.formats.text import TextFile, damaged, number, read_text, shown
+from nta.formats.text import TextFile, damaged, number, read_text, shown, truncated
 from nta.settings import Settings
 
 SUFFIX: Final = ".nano"
 _MAX_BYTES: Final = 4 << 20
 _HEADINGS: Final = ("[filenames]", "[details]", "[capturesettings]")
+# The last one tells that nothing is cut off.
+_SECTIONS: Final = ("Filenames", "CaptureSettings", "CurrentView")
 _STAMP: Final = re.compile(r"\s*\d{4}-\d{2}-\d{2} \d{2}-\d{2}-\d{2}$")
 _TIMES: Final = ("%H:%M:%S %d/%m/%Y", "%d/%m/%Y %H:%M:%S", "%H:%M:%S %Y-%m-%d")
 
@@ -113,10 +115,14 @@ def read_nano(path: str | Path) -> Experiment:
     UsageError
         If there is no such file.
     RejectedError
-        ``damaged`` when it contradicts its own layout, and as :func:`nta.formats.text.read_text`.
+        ``damaged`` when it contradicts its own layout, ``truncated`` without its last section, and as
+        :func:`nta.formats.text.read_text`.
     """
     file = read_text(Path(path), _MAX_BYTES)
     sections = _sections(file)
+    for needed in _SECTIONS:
+        if needed.lower() not in sections:
+            raise truncated(file.path, f"it ends before its section [{needed}]")
     names = [PureWindowsPath(line.replace("/", "\\")).name for line in sections.get("filenames", {})]
     if not names or not all(names):
         raise damaged(file.path, "it lists no captures under [Filenames]")

@@ -48,6 +48,8 @@ def read_summary(file: TextFile) -> ForeignResult:
     block = _number_weighted(sections, "size data")
     if block is None:
         raise damaged(file.path, "it holds no number-weighted distribution; export it with number weighting")
+    if tuple(block.cells("filename")[: len(sections.names)]) != sections.names:
+        raise damaged(file.path, "its distribution names other captures than its results")
     dilution, is_adjusted = _dilution(sections)
     first_line = sections.rows[""][1] if len(sections.rows[""]) > 1 else []
     program = first_line[0].removeprefix("Created with ") if first_line else ""

@@ -105,6 +105,8 @@ def read_sections(file: TextFile) -> Sections:
     found.names = _capture_names(found)
     header = found.rows["results"][0][1:]
     found.has_averages = header[len(found.names) :][:2] == ["Average", "Standard Error"]
+    if "Average" in header and not found.has_averages:
+        raise damaged(file.path, f"its averages do not follow its {len(found.names)} captures")
     return found
 
 
@@ -115,7 +117,7 @@ def _capture_names(sections: Sections) -> tuple[str, ...]:
     cells = named[0] if named else []
     while cells and not cells[-1]:
         cells = cells[:-1]
-    if len(named) != 1 or not cells or not all(cells):
+    if len(named) != 1 or not cells or not all(cells) or len(set(cells)) < len(cells):
         raise damaged(sections.file.path, "it does not name its captures in one row 'Filename:'")
     return tuple(cells)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ class Table:
         RejectedError
             ``damaged`` where a cell is none, with its row.
         """
+        if column not in self.cells:
+            raise damaged(self.path, f"its column {column!r} is missing")
         found = pd.to_numeric(self.cells[column], errors="coerce").to_numpy(np.float64)
         bad = np.flatnonzero(~np.isfinite(found))
         if len(bad):
@@ -62,7 +65,7 @@ class Table:
         RejectedError
             ``damaged`` for anything else.
         """
-        words = self.cells[column].str.strip().str.lower()
+        words = self.cells[column].str.strip(' "').str.lower()
         is_true, is_false = words.isin(_TRUE).to_numpy(), words.isin(_FALSE).to_numpy()
         bad = np.flatnonzero(~(is_true | is_false))
         if len(bad):
@@ -107,6 +110,7 @@ def read_table(path: Path) -> Table:
             dtype=str,
             keep_default_na=False,
             skipinitialspace=True,
+            quoting=csv.QUOTE_NONE,  # a quotation mark in a number is damage, and must not swallow rows
         )
         if body.strip()
         else pd.DataFrame({name: pd.Series(dtype=str) for name in names})

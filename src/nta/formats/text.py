@@ -104,7 +104,8 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> TextFile:
 
 
 def _decoded(data: bytes) -> str:
-    for encoding in ("utf-8-sig", "cp1252"):
+    data = data.removeprefix(b"\xef\xbb\xbf")  # a byte order mark stays one where the rest is not UTF-8
+    for encoding in ("utf-8", "cp1252"):
         try:
             return data.decode(encoding)
         except UnicodeDecodeError:

@@ -49,7 +49,7 @@ def check_decoder() -> None:
         ``decoder`` when another picture comes out.
     """
     try:
-        with av.open(io.BytesIO(_bitmap_avi()), format="avi") as container:
+        with av.open(io.BytesIO(_bitmap_avi()), mode="r", format="avi") as container:
             frames = [pixels.grey(Path("self-test"), frame) for frame in container.decode(video=0)]
     except (FFmpegError, RejectedError) as error:
         raise _broken(f"cannot decode a bitmap ({error})") from error
