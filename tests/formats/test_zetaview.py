@@ -85,6 +85,11 @@ def test_a_median_that_the_bins_cannot_have_is_flagged(tmp_path):
         ),
         (lambda text: text.replace("\n1.1250E+02", "\n1.1350E+02"), "damaged", "not of one width"),
         (lambda text: text.replace("\n1.1250E+02\t4", "\n1.1250E+02\t-4"), "damaged", "missing or negative"),
+        (
+            lambda text: text.replace(text.partition("Area / nm^2\n")[2].partition("\n1.2500E+01")[0], ""),
+            "damaged",
+            "begin at",
+        ),
         (lambda text: text.replace("Temperature:\t23.46", "Temperature:\tx3.46"), "damaged", "which is no number"),
     ],
 )

@@ -16,6 +16,7 @@ from nta.formats.text import TextFile, damaged, number, truncated
 EXPERIMENT_HEAD: Final = "NTA Experiment Summary File"
 SINGLE_HEAD: Final = "NTA Single Analysis Summary File"
 
+_FIRST_BIN_NM: Final = 0.5
 _LAST_BIN_NM: Final = 999.5
 _UM2_PER_E4_NM2: Final = 1e-2
 _CONDITIONS: Final = {
@@ -166,8 +167,8 @@ def _histogram(sections: Sections, block: Block) -> Histogram:
     if not len(centres) or centres[-1] < _LAST_BIN_NM:
         last = f"end at {centres[-1]:g} nm" if len(centres) else "are missing"
         raise truncated(path, f"the bins of its distribution {last}, and should reach {_LAST_BIN_NM:g}")
-    if not np.allclose(np.diff(centres), 1.0, atol=1e-6):
-        raise damaged(path, "the bins of its distribution are not 1 nm apart")
+    if not np.allclose(centres, _FIRST_BIN_NM + np.arange(len(centres)), atol=1e-6):
+        raise damaged(path, f"the bins of its distribution are not 1 nm apart from {_FIRST_BIN_NM:g} nm on")
     per_ml = np.array([numbers_of(sections, row[1:], f"the bin {row[0]} nm") for row in block.bins]).T
     if not np.isfinite(per_ml).all() or (per_ml < 0).any():
         raise damaged(path, "a bin of its distribution is missing or negative")

@@ -121,6 +121,8 @@ def _bins(file: TextFile, table: list[list[str]]) -> tuple[Floats, Floats, Float
         raise truncated(file.path, f"its bins end at {cells[-1, 0]:g} nm, and should reach {_LAST_BIN_NM:g}")
     if len(steps) and not np.allclose(steps, steps[0], rtol=1e-3):
         raise damaged(file.path, "the bins of its distribution are not of one width")
+    if len(steps) and not np.isclose(cells[0, 0], steps[0] / 2.0, rtol=1e-3):
+        raise damaged(file.path, f"its bins begin at {cells[0, 0]:g} nm, and should at {steps[0] / 2.0:g}")
     return cells[:, 0], cells[:, 2], cells[:, 1]
 
 
