@@ -168,8 +168,10 @@ def print_comparison(
 ) -> None:
     """Print one line for each imported sample, and its flags."""
     console = make_console(stderr=to_stderr)
-    table = Table(title="Imported", title_justify="left", title_style="bold", header_style="bold")
-    for heading in ("file", "captures", "mode, nm", "D10", "D50", "D90", "cell, /mL", "stock, /mL"):
+    table = Table(
+        title="Imported: sizes in nm, by number", title_justify="left", title_style="bold", header_style="bold"
+    )
+    for heading in ("file", "captures", "mode", "D10", "D50", "D90", "cell/mL", "stock/mL"):
         table.add_column(heading, justify="left" if heading == "file" else "right", overflow="fold")
     for file, record in zip(files, records, strict=True):
         size, stock = record.size, record.concentration.stock

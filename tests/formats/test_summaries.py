@@ -196,7 +196,7 @@ def test_a_broken_identity_is_flagged(tmp_path, text, said):
         (lambda text: text[: text.index("[Results]")], "truncated", r"before its section \[Results\]"),
         (lambda text: text[: text.index("\n500.5")], "truncated", "end at 499.5 nm"),
         (lambda text: breaking(text, "\n77.5,", "\n77.6,"), "damaged", "not 1 nm apart"),
-        (lambda text: breaking(text, "\n0.5,", "\n,"), "damaged", "not 1 nm apart|missing"),
+        (lambda text: breaking(text, "\n0.5,", "\n0.7,"), "damaged", "not 1 nm apart from 0.5"),
         (lambda text: breaking(text, "[Settings]", "[Results]"), "damaged", "stands in it twice"),
         (lambda text: breaking(text, "Mode,95.0", "Mode,95x0"), "damaged", "'95x0', which is no number"),
         (lambda text: breaking(text, "D10,84.0,86.0,89.0,86.3,1.5,", "D10,84.0"), "damaged", "1 values for 3 captures"),
