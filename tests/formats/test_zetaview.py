@@ -7,8 +7,9 @@ import math
 import jsonschema
 import numpy as np
 import pytest
-from exports_made import POSITIONS, zetaview_text
+from exports_made import POSITIONS, nano_text, particles_text, zetaview_text
 
+import nta
 from nta.errors import RejectedError
 from nta.formats import kind_of, read_foreign
 from nta.formats.record import record_of
@@ -119,3 +120,26 @@ def test_positions_are_captures_and_those_that_were_taken_out_are_not(tmp_path, 
 def test_positions_without_their_mean_are_cut(tmp_path):
     with pytest.raises(RejectedError, match="before the row of means"):
         read_foreign(written(tmp_path, POSITIONS[: POSITIONS.index("\tMean")]))
+
+
+@pytest.mark.parametrize("kind", ["size", "failed", "positions", "nano", "particles"])
+def test_every_kind_of_record_is_saved_and_loaded(tmp_path, kind):
+    texts = {
+        "size": zetaview_text(),
+        "failed": zetaview_text(failed=True),
+        "positions": POSITIONS,
+        "nano": nano_text(["a.avi", "b.avi"], temperature=[22, 23]),
+        "particles": particles_text(np.random.default_rng(1).lognormal(4.6, 0.2, 200)),
+    }
+    record = record_of(read_foreign(written(tmp_path, texts[kind], "x.txt")))
+    record.save(tmp_path / "out")
+    assert nta.load(tmp_path / "out").summary() == record.summary()
+    assert (tmp_path / "out" / "report.html").stat().st_size > 1000
+    jsonschema.validate(record.summary(), summary_schema())
+
+
+def test_an_experiment_is_a_record_without_a_result(tmp_path):
+    record = record_of(read_foreign(written(tmp_path, nano_text(["a.avi"]), "x.nano")))
+    assert record.size.d50.is_missing
+    assert record.captures[0].mpp == 0.14
+    assert "holds no result: measure them with nta analyze" in record.flags[0].message

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -106,7 +107,8 @@ def _quantity(capture: ForeignCapture, name: str) -> float:
 
 def _distribution(result: ForeignResult) -> SizeDistribution:
     """Return sizes and curve; the curve is the file's mean of the captures, made to integrate to 1."""
-    means = {name: mean_of(result, name) for name in STATISTICS}
+    tracks = _sum([result.captures[number].tracks_used for number in result.good])
+    means = {name: replace(mean_of(result, name), n=tracks) for name in STATISTICS}
     middle, width = means["d50"], means["d90"].value - means["d10"].value
     span = width / middle.value if math.isfinite(width) and middle.value > 0 else math.nan
     size = SizeStatistics(
@@ -118,8 +120,7 @@ def _distribution(result: ForeignResult) -> SizeDistribution:
         d90=means["d90"],
         span=Estimate(span, math.nan, math.nan),
     )
-    tracks = [one.tracks_used for one in result.captures if one.tracks_used is not None]
-    return SizeDistribution(_curve(result), size, sum(tracks), method=result.method)
+    return SizeDistribution(_curve(result), size, tracks or 0, method=result.method)
 
 
 def _curve(result: ForeignResult) -> pd.DataFrame:
