@@ -22,9 +22,11 @@ class NTAError(Exception):
     """
 
     code: str = "error"
+    _has_lines = False
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(printable(message))
+        lines = message.split("\n") if self._has_lines else [message]
+        super().__init__("\n".join(printable(line) for line in lines))
         if code is not None:
             self.code = code
 
@@ -33,6 +35,8 @@ class UsageError(NTAError):
     """The call itself is wrong: a missing file, an impossible value, an occupied output folder (exit 2)."""
 
     code = "usage"
+    # All faults of a manifest are said at once, a line each.
+    _has_lines = True
 
 
 class SettingsError(UsageError):
