@@ -16,7 +16,7 @@ import pandas as pd
 
 from nta.agreement import agreement_of, capture_results
 from nta.concentration import particle_concentration
-from nta.diffusion import estimate_diffusion
+from nta.diffusion import Diffusion, estimate_diffusion
 from nta.distribution import size_distribution
 from nta.errors import NTAError, SettingsError, UsageError
 from nta.formats import TrackTable, read_tracks
@@ -215,13 +215,13 @@ def _sized(
     distribution = size_distribution(
         diffusion, settings, tracks=tracks, systematic_relative_sd=systematic, progress=progress
     )
-    dilution = values["dilution"].value
+    dilution, sd_percent = values["dilution"].value, settings.dilution_sd_percent
     concentration = particle_concentration(
         tracks,
         diffusion,
         distribution,
         dilution=float(dilution) if isinstance(dilution, int | float) else None,
-        dilution_relative_sd=None if settings.dilution_sd_percent is None else settings.dilution_sd_percent / 100.0,
+        dilution_relative_sd=None if sd_percent is None else sd_percent / 100.0,
     )
     values |= found_by_the_way(tracks, diffusion) | values_beside(inputs)
     named = [(one.given.path.name, one) for one in linked]
@@ -248,17 +248,21 @@ def _sized(
         distribution=distribution,
         tracks=tracks,
         diffusion=diffusion,
-        counts=Counts(
-            detections=len(tracks.table),
-            particles_per_frame=float(np.mean([one.particles_per_frame for one in linked])),
-            tracks=tracks.n_tracks,
-            tracks_used=len(diffusion.table),
-        ),
+        counts=_counts(linked, tracks, diffusion),
         values=values,
         flags=flags,
         provenance=provenance,
         ledger={"tracks_too_short": tracks.n_tracks - len(diffusion.table)},
         agreement=agreement,
+    )
+
+
+def _counts(linked: Sequence[LinkedTable], tracks: Tracks, diffusion: Diffusion) -> Counts:
+    return Counts(
+        detections=len(tracks.table),
+        particles_per_frame=float(np.mean([one.particles_per_frame for one in linked])),
+        tracks=tracks.n_tracks,
+        tracks_used=len(diffusion.table),
     )
 
 

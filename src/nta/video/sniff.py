@@ -120,7 +120,7 @@ def _describe(head: bytes) -> str:
             return name
     if not any(head):
         return "a file of zeros, as an interrupted copy leaves it"
-    printable = sum(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
-    if printable == len(head) and 127 not in head:
+    readable = sum(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
+    if readable == len(head) and 127 not in head:
         return "a text file"
     return "an unknown binary file"
