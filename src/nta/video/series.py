@@ -193,7 +193,8 @@ def _listed(folder: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
             series.setdefault((parts["before"], parts["after"] + dot + suffix), []).append((int(parts["number"]), name))
     if not series:
         raise UsageError(
-            f"'{printable(str(folder))}' is a folder without numbered images; give a video, or use nta batch for a folder"
+            f"'{printable(str(folder))}' is a folder without numbered images; give a video, or use nta batch for a "
+            "folder"
         )
     if len(series) > 1:
         shown = ", ".join(f"{before}*{after}" for before, after in list(series)[:_SHOWN])
