@@ -63,7 +63,8 @@ def read_plainly(path: Path, offsets: list[int], length: int) -> None:
 
 
 def read_frames(path: Path) -> None:
-    for _ in open_video(path).frames():
+    """Read as the analysis does; the rows of a bottom-up frame come as a view."""
+    for _ in open_video(path).numbered_frames():
         pass
 
 
@@ -127,8 +128,7 @@ def main() -> None:
                 f"{name:<11} {size_mb / plain:10.0f} {size_mb / ours:9.0f} {ratio:6.2f} {size_mb / pyav:11.0f} "
                 f"{hashed:18.2f} {twice:19.2f}"
             )
-            if not bottom_up:
-                assert ratio >= ASKED_RATIO, f"{ratio:.2f} of the speed of plain reads, {ASKED_RATIO} asked for"
+            assert ratio >= ASKED_RATIO, f"{ratio:.2f} of the speed of plain reads, {ASKED_RATIO} asked for"
 
 
 if __name__ == "__main__":

@@ -26,11 +26,13 @@ from nta.detection import Appearance, Detections
 from nta.diffusion import Diffusion
 from nta.distribution import SizeDistribution
 from nta.estimate import Estimate
+from nta.formats import Sidecar
+from nta.inputs import Input, flags_of_inputs
 from nta.lags import SafeLag, find_safe_lag, short_lag_score
 from nta.quality import FLAGS, Flag, assess, flag, of_agreement, of_calibration, of_size_limit, of_threshold
 from nta.sensitivity import Reading as AtThreshold
 from nta.sensitivity import ThresholdSensitivity
-from nta.settings import Settings, resolve
+from nta.settings import Settings, Sourced, resolve
 from nta.size_statistics import SizeStatistics
 from nta.tracking import Tracks, as_tracks, link
 from nta.video import open_video, write_video
@@ -39,6 +41,7 @@ from nta.weighting import VolumeSizes
 
 N_FRAMES = 50
 BLANK_FLAGS = {"below_blank", "blank_high", "blank_mismatch"}  # raised in test_blank.py
+IMPORT_FLAGS = {"imported", "import_inconsistent", "maker_alert", "tracks_from_table"}  # raised in tests/formats
 VIDEO_FAULTS = (
     "fps_conflict",
     "frame_count",
@@ -185,7 +188,18 @@ def spoken_against(**changes) -> SizeDistribution:
 
 FEW_LARGE = VolumeSizes(SizeStatistics.missing(), 3.0, 10.0, "a tenth of the volume lies where 3 particles were seen")
 
+
+def beside(sample: str = "a", complaints: tuple[str, ...] = (), **values: Sourced) -> list[Flag]:
+    """Return the flags of what is stated beside a capture."""
+    given = Input(Path("a.avi"), sidecar=Sidecar(complaints=complaints))
+    return list(flags_of_inputs([given], values, sample))
+
+
 CASES: dict[str, Callable[[], list[Flag]]] = {
+    "pixel_size_unverified": lambda: beside(mpp=Sourced(0.14, "sidecar")),
+    "unlikely_frame_rate": lambda: beside(fps=Sourced(500.0, "video")),
+    "dilution_in_name": lambda: beside(sample="ev d200"),
+    "sidecar_unused": lambda: beside(complaints=("a.nano: Temperature = 299 is not used",)),
     "volume_uncertain": lambda: flags_of(distribution=spoken_against(volume=FEW_LARGE)),
     "comparison_method": lambda: flags_of(distribution=spoken_against(method="ftla")),
     "sampling_disagrees": lambda: flags_of(distribution=replace(spoken_against(), mean_by_tracks_nm=115.0)),
@@ -307,7 +321,7 @@ def flags_of_the_road(tmp_path, monkeypatch) -> list[Flag]:
 def test_every_flag_of_the_registry_is_raised_here(flags_of_the_road):
     raised = {found.code for found in flags_of_the_road}
     assert {*VIDEO_FAULTS, "capture_rejected", "below_detection"} <= raised
-    assert raised | set(CASES) | BLANK_FLAGS == set(FLAGS)
+    assert raised | set(CASES) | BLANK_FLAGS | IMPORT_FLAGS == set(FLAGS)
 
 
 def test_the_faults_of_videos_are_in_the_registry():

@@ -28,16 +28,18 @@ if TYPE_CHECKING:
 @options.quiet_option
 @options.debug_option
 def analyze(inputs: tuple[Path, ...], directory: Path | None, settings: Settings, as_json: bool, quiet: bool) -> int:
-    """Measure one sample: a video or TIFF stack, or several captures of the same sample.
+    """Measure one sample: a video or TIFF stack, several captures of it, a .nano experiment, or a table of tracks.
 
     Prints a short table and writes a folder: summary.json, distribution.csv, tracks.parquet,
-    diffusion.parquet, figure.png and report.html. What is not given is read from the video or taken from the
-    instrument preset, and then flagged as assumed.
+    diffusion.parquet, figure.png and report.html. What is not given is read from the .nano beside the video, else
+    from the video, or taken from the instrument preset, and then flagged as assumed.
 
     \b
       nta analyze capture.avi
       nta analyze day1_*.avi --temperature 23.4 --dilution 1000 -o day1
       nta analyze stack.tif --mpp 0.166 --fps 30 --exposure-ms 15 --json
+      nta analyze "harvest 2021-04-01 15-28-16.nano"
+      nta analyze capture_AllTracks.csv --mpp 0.14 --fps 24.9825
     """  # noqa: D301  # \b keeps lines as they are
     import nta
     from nta.report import check_directory
@@ -78,10 +80,13 @@ def check_same_capture(directory: Path, first_input: Path) -> None:
     from nta.errors import UsageError
 
     try:
-        measured = Path(json.loads((directory / "summary.json").read_text(encoding="utf-8"))["captures"][0]["path"])
-    except (OSError, ValueError, LookupError, TypeError):
+        summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
+        measured = Path(summary["captures"][0]["path"])
+        # An experiment stands for its captures.
+        experiments = [summary.get("values", {}).get("experiment", {}).get("value")]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return  # no result of ours: the folder's own check says what that means
-    if measured.name != first_input.name:
+    if first_input.name not in (measured.name, *experiments):
         raise UsageError(
             f"{str(directory)!r} holds the result of {measured.name!r}, not of {first_input.name!r}; "
             "name another folder with -o"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,11 +22,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from nta.errors import printable
 from nta_cli.main import EXIT_REJECTED, print_error
 
 if TYPE_CHECKING:
     from nta.batch import Batch
     from nta.estimate import Estimate
+    from nta.inspection import FileInfo
     from nta.measurement import Measurement
     from nta.production import DailyYield
     from nta.progress import Progress as Listener
@@ -113,12 +115,12 @@ def print_measurement(measurement: Measurement, directory: Path, *, to_stderr: b
     console.print(result_table(measurement))
     for line in notes(measurement):
         console.print(line)
-    console.print(f"Files: {directory}", soft_wrap=True)
+    console.print(f"Files: {printable(str(directory))}", soft_wrap=True)
 
 
 def result_table(measurement: Measurement) -> Table:
     """Return sizes, concentrations and counts, each with its 95 % interval where it has one."""
-    title = f"{measurement.sample}: {measurement.status}"
+    title = f"{printable(measurement.sample)}: {measurement.status}"
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     table.add_column("quantity")
     table.add_column("value", justify="right")
@@ -161,6 +163,61 @@ def notes(measurement: Measurement) -> Iterator[Text]:
         yield Text.assemble((f"{flag.level} {flag.code}: ", _LEVEL_STYLES[flag.level]), flag.message)
 
 
+def print_comparison(
+    files: Sequence[Path], records: Sequence[Measurement], directory: Path | None, *, to_stderr: bool
+) -> None:
+    """Print one line for each imported sample, and its flags."""
+    console = make_console(stderr=to_stderr)
+    table = Table(
+        title="Imported: sizes in nm, by number", title_justify="left", title_style="bold", header_style="bold"
+    )
+    for heading in ("file", "captures", "mode", "D10", "D50", "D90", "cell/mL", "stock/mL"):
+        table.add_column(heading, justify="left" if heading == "file" else "right", overflow="fold")
+    for file, record in zip(files, records, strict=True):
+        size, stock = record.size, record.concentration.stock
+        table.add_row(
+            printable(file.name),
+            str(len(record.captures)),
+            *(_number(one.value, ".1f") for one in (size.mode, size.d10, size.d50, size.d90)),
+            _number(record.concentration.measured.value, ".3g"),
+            _number(None if stock is None else stock.value, ".3g"),
+        )
+    console.print(table)
+    for file, record in zip(files, records, strict=True):
+        for flag in record.flags:
+            level = (f"{flag.level} {flag.code}: ", _LEVEL_STYLES[flag.level])
+            console.print(Text.assemble(f"{printable(file.name)}: ", level, flag.message))
+    if directory is not None:
+        console.print(f"Files: {printable(str(directory))}", soft_wrap=True)
+
+
+def print_info(info: FileInfo) -> None:
+    """Print what a file holds and states, where each value comes from, and what is wrong with it."""
+    console = make_console()
+    title = f"{printable(info.path.name)}: {info.status}"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for heading in ("", "value", "from"):
+        table.add_column(heading, overflow="fold")
+    for name, value in info.facts.items():
+        table.add_row(name, _told(value), "")
+    if info.values:
+        table.add_section()
+    for name, sourced in info.values.items():
+        table.add_row(name, _told(sourced.value), sourced.origin if sourced.value is not None else "")
+    console.print(table)
+    console.print(Text(info.message))
+    for flag in info.flags:
+        console.print(Text.assemble((f"{flag.level} {flag.code}: ", _LEVEL_STYLES[flag.level]), flag.message))
+    if info.assumed:
+        console.print(Text(f"a measurement would assume: {', '.join(info.assumed)}"))
+
+
+def _told(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(_told(one) for one in value)
+    return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else printable(str(value))
+
+
 def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
     """Print one line a sample, particles per day, and their sum."""
     console = make_console(stderr=to_stderr)
@@ -172,7 +229,7 @@ def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
         message = outcome.message if outcome.status in ("rejected", "failed") else " ".join(outcome.flags)
         samples.add_row(
             outcome.sample.day,
-            outcome.sample.name,
+            printable(outcome.sample.name),
             outcome.status,
             _number(outcome.size.d50.value, ".1f"),
             _number(None if stock is None else stock.value, ".3g"),
@@ -183,7 +240,7 @@ def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
     console.print(yields.message, soft_wrap=True)
     if yields.is_relative:
         console.print(_RELATIVE, style="dim", soft_wrap=True)
-    console.print(f"Files: {batch.directory}", soft_wrap=True)
+    console.print(f"Files: {printable(str(batch.directory))}", soft_wrap=True)
 
 
 def _yield_table(yields: DailyYield) -> Table:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from nta import __version__
-from nta.errors import NTAError, UsageError
+from nta.errors import NTAError, UsageError, printable
 
 DEBUG: Final = "nta_cli.debug"
 """Key of click's shared ``meta`` under which ``--debug`` is remembered."""
@@ -41,6 +41,9 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
         "nta_cli.batch", "batch", "Measure the samples of a manifest; particles per day and their sum."
     ),
     "calibrate": LazyCommand("nta_cli.calibrate", "calibrate", "Calibrate the depth in view from captures of beads."),
+    "export": LazyCommand("nta_cli.export", "export", "Write a result in the layout of another program."),
+    "import": LazyCommand("nta_cli.imports", "import_", "Read results of NanoSight and ZetaView; compare them."),
+    "info": LazyCommand("nta_cli.info", "info", "Say what is in a file, and what would be assumed."),
     "settings": LazyCommand("nta_cli.settings", "settings", "Write or check a settings file."),
     "simulate": LazyCommand("nta_cli.simulate", "simulate", "Make a scatter video with known truth."),
 }
@@ -48,10 +51,8 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
 
 def print_error(message: str) -> None:
     """Print an error to stderr, with control characters other than the newline shown, never sent."""
-    safe = "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in message
-    )
-    click.echo(f"Error: {safe}", err=True)
+    lines = [printable(line) for line in message.split("\n")]
+    click.echo("Error: " + "\n".join(lines), err=True)
 
 
 class LazyGroup(click.Group):

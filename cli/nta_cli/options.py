@@ -243,6 +243,12 @@ SETTING_OPTIONS: Final[tuple[SettingOption, ...]] = (
 )
 
 
+def fields_but(offered: Iterable[str]) -> tuple[str, ...]:
+    """Return every field of the settings but those that a command offers."""
+    kept = frozenset(offered)
+    return tuple(option.field for option in SETTING_OPTIONS if option.field not in kept)
+
+
 def measuring_options(*, without: Iterable[str] = ()) -> Decorator:
     """Give a command every option of the settings; it receives one argument ``settings``.
 

@@ -32,6 +32,9 @@ _HOME = {
     "Acquisition": "nta.settings",
     "Estimate": "nta.estimate",
     "NTAError": "nta.errors",
+    "export": "nta.formats",
+    "import_results": "nta.importing",
+    "inspect_file": "nta.inspection",
     "simulate": "nta.simulation",
     "Scene": "nta.simulation",
 }
@@ -54,6 +57,9 @@ __all__ = [
     "detect",
     "ensemble_msd",
     "estimate_diffusion",
+    "export",
+    "import_results",
+    "inspect_file",
     "link",
     "load",
     "open_video",
@@ -70,6 +76,9 @@ if TYPE_CHECKING:
     from nta.distribution import SizeDistribution, size_distribution
     from nta.errors import NTAError
     from nta.estimate import Estimate
+    from nta.formats import export
+    from nta.importing import import_results
+    from nta.inspection import inspect_file
     from nta.measurement import Measurement
     from nta.pipeline import analyze
     from nta.report import load

@@ -7,6 +7,11 @@ into one line; a batch turns it into a status row. Nothing here is ever raised w
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """Return a text on one line, control characters shown and never sent: file names may hold any of them."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 class NTAError(Exception):
     """Base of every error that nta raises on purpose.
 
@@ -17,9 +22,11 @@ class NTAError(Exception):
     """
 
     code: str = "error"
+    _has_lines = False
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+        lines = message.split("\n") if self._has_lines else [message]
+        super().__init__("\n".join(printable(line) for line in lines))
         if code is not None:
             self.code = code
 
@@ -28,6 +35,8 @@ class UsageError(NTAError):
     """The call itself is wrong: a missing file, an impossible value, an occupied output folder (exit 2)."""
 
     code = "usage"
+    # All faults of a manifest are said at once, a line each.
+    _has_lines = True
 
 
 class SettingsError(UsageError):

@@ -20,7 +20,17 @@ from nta.detection import detect
 from nta.diffusion import Diffusion, estimate_diffusion
 from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_distribution
 from nta.errors import NTAError, UsageError
-from nta.measurement import Capture, Counts, Measurement, Provenance, Status
+from nta.from_tracks import measure_tables
+from nta.inputs import (
+    Input,
+    flags_of_inputs,
+    inputs_of,
+    sample_name,
+    settings_beside,
+    values_beside,
+    with_faults_beside,
+)
+from nta.measurement import Capture, Measurement, Provenance
 from nta.progress import Progress, silent
 from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibration, of_threshold
 from nta.record import (
@@ -31,9 +41,11 @@ from nta.record import (
     hash_of,
     ledger,
     provenance_of,
-    stated_values,
+    refused,
     status_of,
     values_of,
+    verdict,
+    video_flags,
 )
 from nta.sensitivity import Reading, ThresholdSensitivity, threshold_sensitivity
 from nta.settings import Settings
@@ -61,18 +73,19 @@ def analyze(
     sample: str | None = None,
     progress: Progress | None = None,
 ) -> Measurement:
-    """Measure one sample from one video or several captures of it.
+    """Measure one sample from one video, several captures of it, a NanoSight experiment, or tables of tracks.
 
     Parameters
     ----------
     inputs : path or sequence of paths
-        The captures.
+        The captures; a ``.nano`` experiment stands for those that it lists. A ``.nano`` beside a video or table states
+        how it was taken. Tables of tracks (NanoSight ``_AllTracks.csv``, trackpy's columns) are sized as they are.
     mpp, fps, temperature_c, viscosity_mpas, exposure_ms, dilution : float, optional
         µm per pixel, frames per second, °C, mPa·s, ms, factor; they rank before ``settings`` and all else.
     settings : Settings, optional
         Everything that can be chosen.
     sample : str, optional
-        Name of the sample; the first file's name without its ending when not given.
+        Name of the sample; the experiment's, or the first file's name without its ending, when not given.
     progress : callable, optional
         Told ``(stage, done, total)``.
 
@@ -104,25 +117,28 @@ def analyze(
     for blank in settings.blank:
         if not Path(blank).exists():
             raise UsageError(f"there is no file {blank!r} to take as the blank")
+    given_inputs = inputs_of(paths)
+    name = sample if sample is not None else sample_name(given_inputs, paths)
+    provenance = provenance_of(settings, started)
+    if any(one.kind == "tracks" for one in given_inputs):
+        return measure_tables(name, given_inputs, settings, provenance, report)
     measured: list[Measured] = []
     captures: list[Capture] = []
     refusals: list[NTAError] = []
-    for path in paths:
+    for one in given_inputs:
         try:
-            one = _measure_capture(path, settings, report)
+            done = _measure_capture(one, settings, report)
         except UsageError:
             raise
         except NTAError as error:
             refusals.append(error)
-            captures.append(Capture(str(path), hash_of(path), status=status_of(error)))
+            captures.append(Capture(str(one.path), hash_of(one.path), status=status_of(error)))
         else:
-            measured.append(one)
-            captures.append(capture_of(one))
-    name = sample if sample is not None else paths[0].stem
-    provenance = provenance_of(settings, started)
+            measured.append(done)
+            captures.append(capture_of(done))
     if not measured:
-        return _refused(name, captures, refusals[0], settings, provenance)
-    found = _sized(name, captures, measured, refusals, settings, calibration, provenance, report)
+        return refused(name, captures, refusals[0], settings, provenance)
+    found = _sized(name, given_inputs, captures, measured, refusals, settings, calibration, provenance, report)
     return _without_blank(found, settings, report) if settings.blank else found
 
 
@@ -137,7 +153,7 @@ def _without_blank(sample: Measurement, settings: Settings, progress: Progress) 
         raise UsageError(f"the blank cannot be used: {blank.message}")
     found = subtract_blank(sample, blank)
     flags = by_gravity((*(flag(code, text) for code, text in found.complaints.items()), *found.measurement.flags))
-    status, code, message = _verdict(flags, found.measurement.distribution)
+    status, code, message = verdict(flags, found.measurement.distribution)
     return replace(found.measurement, blank=found.blank, flags=flags, status=status, status_code=code, message=message)
 
 
@@ -148,9 +164,12 @@ def _announce_kernels(progress: Progress) -> None:
         progress("compiling the numerical kernels, once on this machine", 1, 1)
 
 
-def _measure_capture(path: Path, settings: Settings, progress: Progress) -> Measured:
+def _measure_capture(one: Input, settings: Settings, progress: Progress) -> Measured:
     """Return the spots and tracks of one capture; the second linking looks no wider than the first one's sizes ask."""
-    video = open_video(path, allow_partial=settings.allow_partial)
+    if one.refusal is not None:
+        raise one.refusal
+    video = with_faults_beside(one, open_video(one.path, allow_partial=settings.allow_partial), settings)
+    settings = settings_beside(one, settings)
     # Not before the file is known to be one: compiling takes longer than saying that there is none.
     _announce_kernels(progress)
     detections = detect(video, settings, progress=progress)
@@ -178,6 +197,7 @@ def _smallest_found_nm(tracks: Tracks, settings: Settings) -> float | None:
 
 def _sized(
     name: str,
+    inputs: Sequence[Input],
     captures: list[Capture],
     measured: list[Measured],
     refusals: list[NTAError],
@@ -213,21 +233,22 @@ def _sized(
     )
     if calibration is not None:
         values |= calibration.values(settings)
-    values |= found_by_the_way(tracks, diffusion)
+    values |= found_by_the_way(tracks, diffusion) | values_beside(inputs)
     named = [(one.video.path.name, one.detections) for one in measured]
     names = [capture for capture, _ in named]
     agreement = agreement_of(capture_results(names, tracks, diffusion, distribution, settings, **areas))
     sensitivity = _sensitivity(measured, tracks, settings, distribution, concentration)
     flags = (
         *(flag("capture_rejected", str(error)) for error in refusals),
-        *_faults(measured),
+        *video_flags(measured),
+        *flags_of_inputs(inputs, values, name, calibration),
         *_outside_range(diffusion, distribution, settings),
         *of_calibration(calibration, named, datetime.fromisoformat(provenance.started_utc)),
         *of_agreement(agreement),
         *of_threshold(sensitivity, distribution.size, concentration),
         *assess(named, tracks, diffusion, concentration, values, distribution),
     )
-    status, code, message = _verdict(flags, distribution)
+    status, code, message = verdict(flags, distribution)
     return Measurement(
         status=status,
         status_code=code,
@@ -291,43 +312,4 @@ def _outside_range(diffusion: Diffusion, distribution: SizeDistribution, setting
             f"less than 2 % of {len(diffusion.table)} tracks lie between {low:g} nm and "
             f"{'any size above' if high is None else f'{high:g} nm'}, so nothing is reported; widen --size-range",
         ),
-    )
-
-
-def _faults(measured: list[Measured]) -> tuple[Flag, ...]:
-    return tuple(
-        flag(fault.code, f"{one.video.path.name}: {fault.message}")
-        for one in measured
-        for fault in (*one.video.faults, *one.detections.faults)
-    )
-
-
-def _verdict(flags: tuple[Flag, ...], distribution: SizeDistribution) -> tuple[Status, str | None, str]:
-    """Return status, code and the sentence for people."""
-    warnings = [found for found in flags if found.level != "info"]
-    if warnings:
-        return "warn", warnings[0].code, warnings[0].message
-    return "ok", None, f"{distribution.n_tracks} tracks were long enough to be sized; nothing looks wrong"
-
-
-def _refused(
-    name: str, captures: list[Capture], error: NTAError, settings: Settings, provenance: Provenance
-) -> Measurement:
-    """Return the measurement of a sample of which no capture could be used."""
-    distribution = SizeDistribution.missing()
-    return Measurement(
-        status=status_of(error),
-        status_code=error.code,
-        message=str(error),
-        sample=name,
-        captures=tuple(captures),
-        size=distribution.size,
-        concentration=Concentration.missing(),
-        distribution=distribution,
-        tracks=Tracks(Tracks.empty_table()),
-        diffusion=Diffusion(Diffusion.empty_table()),
-        counts=Counts(),
-        values=stated_values(settings),
-        flags=(),
-        provenance=provenance,
     )

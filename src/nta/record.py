@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import math
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +15,14 @@ from typing import Any, Final
 import numpy as np
 
 import nta
+from nta.concentration import Concentration
 from nta.detection import Detections
 from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion, smallest_diameter_nm
+from nta.distribution import SizeDistribution
 from nta.errors import NTAError
-from nta.measurement import Capture, Counts, Provenance, Status
-from nta.settings import Settings, Sourced
+from nta.measurement import Capture, Counts, Measurement, Provenance, Status
+from nta.quality import Flag, flag
+from nta.settings import ORIGINS, Settings, Sourced
 from nta.tracking import Tracks, values_of_linking
 from nta.video import Video
 
@@ -58,14 +62,30 @@ def values_of(measured: list[Measured], settings: Settings) -> dict[str, Sourced
         }
         for one in measured
     ]
+    return least_sure(each) | on_record(settings)
+
+
+def least_sure(each: Sequence[dict[str, Sourced]]) -> dict[str, Sourced]:
+    """Return the values of all captures; where they differ in one, the list of their values.
+
+    One capture of which a value was assumed makes it an assumption of the sample.
+    """
     values = {}
     for name, first in each[0].items():
         all_of_it = [found[name].value for found in each]
         same = all(value == first.value for value in all_of_it)
-        values[name] = first if same else Sourced(all_of_it, first.origin)
-    for name in _ON_RECORD:
-        if settings.origin(name) != "assumed":
-            values[name] = Sourced(_as_lists(getattr(settings, name)), settings.origin(name))
+        origin = min((found[name].origin for found in each), key=ORIGINS.index)
+        values[name] = Sourced(first.value if same else all_of_it, origin)
+    return values
+
+
+def on_record(settings: Settings) -> dict[str, Sourced]:
+    """Return the settings that change the result and that no step reports."""
+    values = {
+        name: Sourced(_as_lists(getattr(settings, name)), settings.origin(name))
+        for name in _ON_RECORD
+        if settings.origin(name) != "assumed"
+    }
     stated = settings.min_track is not None
     values["min_track"] = Sourced(
         settings.min_track if stated else DEFAULT_MIN_TRACK, settings.origin("min_track") if stated else "assumed"
@@ -158,3 +178,43 @@ def stated_values(settings: Settings) -> dict[str, Sourced]:
     """Return what was stated; of a file that was never read nothing is assumed."""
     stated = settings.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     return {name: Sourced(value, settings.origin(name)) for name, value in stated.items()}
+
+
+def video_flags(measured: Sequence[Measured]) -> tuple[Flag, ...]:
+    """Return the flag of each fault of the videos."""
+    return tuple(
+        flag(fault.code, f"{one.video.path.name}: {fault.message}")
+        for one in measured
+        for fault in (*one.video.faults, *one.detections.faults)
+    )
+
+
+def verdict(flags: tuple[Flag, ...], distribution: SizeDistribution) -> tuple[Status, str | None, str]:
+    """Return status, code and the sentence for people: those of the first flag that is more than a remark."""
+    warnings = [found for found in flags if found.level != "info"]
+    if warnings:
+        return "warn", warnings[0].code, warnings[0].message
+    return "ok", None, f"{distribution.n_tracks} tracks were long enough to be sized; nothing looks wrong"
+
+
+def refused(
+    name: str, captures: list[Capture], error: NTAError, settings: Settings, provenance: Provenance
+) -> Measurement:
+    """Return the measurement of a sample of which no capture could be used."""
+    distribution = SizeDistribution.missing()
+    return Measurement(
+        status=status_of(error),
+        status_code=error.code,
+        message=str(error),
+        sample=name,
+        captures=tuple(captures),
+        size=distribution.size,
+        concentration=Concentration.missing(),
+        distribution=distribution,
+        tracks=Tracks(Tracks.empty_table()),
+        diffusion=Diffusion(Diffusion.empty_table()),
+        counts=Counts(),
+        values=stated_values(settings),
+        flags=(),
+        provenance=provenance,
+    )

@@ -33,9 +33,13 @@ def by_pyav(path):
 
 
 def agrees_with_pyav(path):
-    ours = list(open_video(path).numbered_frames())
-    theirs = by_pyav(path)
-    return [n for n, _ in ours] == [n for n, _ in theirs] and same([f for _, f in ours], [f for _, f in theirs])
+    video, theirs = open_video(path), by_pyav(path)
+    ours = list(video.numbered_frames())
+    return (
+        [n for n, _ in ours] == [n for n, _ in theirs]
+        and same(video.frames(), [f for _, f in theirs])
+        and all(np.array_equal(a, b) for (_, a), (_, b) in zip(ours, theirs, strict=True))
+    )
 
 
 # --- layouts ---------------------------------------------------------------------------------------------

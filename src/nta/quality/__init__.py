@@ -8,7 +8,7 @@ from nta.concentration import Concentration
 from nta.detection import Detections
 from nta.diffusion import Diffusion, smallest_diameter_nm
 from nta.distribution import SizeDistribution
-from nta.quality.counts import of_counts
+from nta.quality.counts import Counted, of_counts
 from nta.quality.motion import of_motion
 from nta.quality.picture import of_picture
 from nta.quality.registry import FLAGS, Flag, Level, flag
@@ -18,9 +18,11 @@ from nta.tracking import Tracks
 
 __all__ = [
     "FLAGS",
+    "Counted",
     "Flag",
     "Level",
     "assess",
+    "assess_tracks",
     "by_gravity",
     "flag",
     "of_agreement",
@@ -52,15 +54,32 @@ def assess(
     distribution : SizeDistribution
         The sizes.
     """
-    flags = [
-        *of_picture(captures, tracks, diffusion),
-        *of_counts(captures, tracks, diffusion),
-        *of_motion([name for name, _ in captures], tracks, diffusion, values),
-        *of_size_limit(distribution, smallest_diameter_nm(tracks)),
-        *of_read_out(distribution),
-        *of_values(values, concentration),
-    ]
-    return by_gravity(flags)
+    return by_gravity(
+        [
+            *of_picture(captures, tracks, diffusion),
+            *assess_tracks(captures, tracks, diffusion, concentration, values, distribution),
+        ]
+    )
+
+
+def assess_tracks(
+    captures: Sequence[tuple[str, Counted]],
+    tracks: Tracks,
+    diffusion: Diffusion,
+    concentration: Concentration,
+    values: Mapping[str, Sourced],
+    distribution: SizeDistribution,
+) -> tuple[Flag, ...]:
+    """Return the flags of :func:`assess` that need no picture."""
+    return by_gravity(
+        [
+            *of_counts(captures, tracks, diffusion),
+            *of_motion([name for name, _ in captures], tracks, diffusion, values),
+            *of_size_limit(distribution, smallest_diameter_nm(tracks)),
+            *of_read_out(distribution),
+            *of_values(values, concentration),
+        ]
+    )
 
 
 def by_gravity(flags: Iterable[Flag]) -> tuple[Flag, ...]:

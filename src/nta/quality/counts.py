@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
+import pandas as pd
 
-from nta.detection import Detections
 from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion
 from nta.quality.registry import Flag, flag
+from nta.settings import Acquisition
 from nta.tracking import Tracks
 
 SPARSE_PER_FRAME: Final = 15.0
@@ -23,19 +24,35 @@ VALID_SHARE: Final = 0.5
 _JUDGED_SPOTS: Final = 500
 
 
-def of_counts(captures: Sequence[tuple[str, Detections]], tracks: Tracks, diffusion: Diffusion) -> list[Flag]:
+class Counted(Protocol):
+    """The positions of one capture, found in a video or read from a table."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a position."""
+
+    @property
+    def acquisition(self) -> Acquisition:
+        """How it was taken, with the number of frames."""
+
+    @property
+    def particles_per_frame(self) -> float:
+        """Mean number of positions in a frame."""
+
+
+def of_counts(captures: Sequence[tuple[str, Counted]], tracks: Tracks, diffusion: Diffusion) -> list[Flag]:
     """Return whether there were too few spots or tracks, or too many spots."""
     per_frame = _per_frame(captures)
     return [*_of_numbers(captures, per_frame, diffusion), *_of_valid_tracks(tracks, per_frame, diffusion)]
 
 
-def _per_frame(captures: Sequence[tuple[str, Detections]]) -> float:
+def _per_frame(captures: Sequence[tuple[str, Counted]]) -> float:
     """Return the mean number of spots in a frame, every frame of the sample counting once."""
     frames = sum(found.acquisition.n_frames or 0 for _, found in captures)
     return sum(len(found.table) for _, found in captures) / frames if frames else math.nan
 
 
-def _of_numbers(captures: Sequence[tuple[str, Detections]], per_frame: float, diffusion: Diffusion) -> list[Flag]:
+def _of_numbers(captures: Sequence[tuple[str, Counted]], per_frame: float, diffusion: Diffusion) -> list[Flag]:
     n_tracks = len(diffusion.table)
     if n_tracks < MIN_TRACKS_USED:
         if per_frame < 1.0:

@@ -6,11 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from nta.errors import printable
+
 Level = Literal["info", "warn", "fail"]
 
 FLAGS: Final[dict[str, tuple[Level, str]]] = {
     "assumed": ("info", "a value that the size depends on was not stated and had to be assumed"),
     "relative_concentration": ("info", "the depth of the volume is nominal, so only ratios are meaningful"),
+    "pixel_size_unverified": ("info", "the pixel size is the instrument's own and no bead has confirmed it"),
+    "dilution_in_name": ("info", "no dilution is recorded and a name may state one"),
+    "sidecar_unused": ("warn", "a file beside the capture could not be used, or a value in it cannot be right"),
+    "unlikely_frame_rate": ("warn", "the file states a frame rate that such a recording hardly has"),
+    "tracks_from_table": ("info", "positions and links are another program's, and the field is not known"),
+    "imported": ("info", "the numbers are another program's, as its file states them"),
+    "import_inconsistent": ("warn", "numbers of an imported file contradict each other"),
+    "maker_alert": ("info", "the maker's program has an alert for the capture"),
     "calibration_mismatch": ("warn", "the depth was calibrated at another optical setting"),
     "calibration_old": ("warn", "the calibration is older than it was meant to serve"),
     "calibration_unsuitable": ("warn", "the calibration's own suitability test failed"),
@@ -74,7 +84,7 @@ class Flag:
 
 def flag(code: str, message: str) -> Flag:
     """Return a flag of the registry with the sentence for this measurement."""
-    return Flag(code, FLAGS[code][0], message)
+    return Flag(code, FLAGS[code][0], printable(message))
 
 
 def listed(names: Sequence[str]) -> str:

@@ -59,6 +59,7 @@ ORIGINS: Final[dict[str, str]] = {
     "video": "video",
     "preset": "instrument preset",
     "assumed": "assumed",
+    "import": "imported file",
 }
 DEFAULT: Final = "default"
 """Origin of a value that nobody stated and that says nothing about how the capture was taken."""

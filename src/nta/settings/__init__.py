@@ -10,11 +10,12 @@ Three nouns:
 
 from nta.settings.acquisition import Acquisition, CaptureMetadata, resolve
 from nta.settings.model import Engine, Method, Rectangle, Settings
-from nta.settings.origins import Origin, Scalar, Sourced
+from nta.settings.origins import ORIGINS, Origin, Scalar, Sourced
 from nta.settings.presets import DEFAULT_INSTRUMENT, PRESETS, Preset
 
 __all__ = [
     "DEFAULT_INSTRUMENT",
+    "ORIGINS",
     "PRESETS",
     "Acquisition",
     "CaptureMetadata",

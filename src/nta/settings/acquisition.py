@@ -13,7 +13,7 @@ from nta.errors import SettingsError
 from nta.media import ZERO_CELSIUS_K, Medium, viscosity_pa_s
 from nta.settings.checks import check_exposure_within_frame
 from nta.settings.model import Settings
-from nta.settings.origins import Origin, Sourced
+from nta.settings.origins import ORIGINS, Origin, Sourced
 from nta.settings.presets import DEFAULT_INSTRUMENT, PRESETS
 
 Diameters = TypeVar("Diameters", float, NDArray[np.float64])
@@ -206,7 +206,5 @@ def _viscosity_of_medium(values: Mapping[str, Sourced]) -> Sourced:
     temperature, medium = values["temperature_c"], values["medium"]
     name: Medium = "pbs" if medium.value == "pbs" else "water"
     eta = viscosity_pa_s(name, _number(values, "temperature_c") + ZERO_CELSIUS_K)
-    # From the least sure to the surest.
-    ranks: tuple[Origin, ...] = ("assumed", "preset", "video", "sidecar", "settings", "command_line")
-    origin = min(temperature.origin, medium.origin, key=ranks.index)
+    origin = min(temperature.origin, medium.origin, key=ORIGINS.index)
     return Sourced(round(eta * 1000.0, 6), origin)

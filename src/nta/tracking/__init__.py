@@ -19,7 +19,17 @@ from nta.tracking.engines import LinkPositions, position_linker
 from nta.tracking.flow import Floats, common_step_px, drift_from_links
 from nta.tracking.noun import FlatTracks, LinkedCapture, Tracks, as_tracks, flatten
 
-__all__ = ["FlatTracks", "LinkedCapture", "Tracks", "as_tracks", "ensemble_msd", "flatten", "link", "search_range"]
+__all__ = [
+    "FlatTracks",
+    "LinkedCapture",
+    "Tracks",
+    "as_tracks",
+    "drift_from_links",
+    "ensemble_msd",
+    "flatten",
+    "link",
+    "search_range",
+]
 
 FIRST_SMALLEST_NM: Final = 40.0
 """Smallest diameter that the first linking looks for when nobody states one; the second follows what was found."""

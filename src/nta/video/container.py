@@ -30,6 +30,7 @@ from nta.video.model import (
     truncated,
     unreadable,
 )
+from nta.video.selftest import check_decoder
 from nta.video.source import HashedFile, Source
 
 Demuxer = Literal["avi", "mov", "matroska", "png_pipe", "bmp_pipe", "jpeg_pipe"]
@@ -76,6 +77,8 @@ class ContainerReader:
         Frames that must come out, ``None`` where nothing trustworthy says so.
     has_checksums : bool
         Whether every picture carries its checksum (FFV1).
+    is_counted : bool
+        Whether ``expected`` was counted in the file itself, so that there cannot be more frames either.
     """
 
     path: Path
@@ -83,6 +86,7 @@ class ContainerReader:
     step: Fraction | None
     expected: int | None
     has_checksums: bool = False
+    is_counted: bool = False
     is_seekable: bool = False
 
     def numbered(
@@ -106,6 +110,11 @@ class ContainerReader:
                 number += self._advance(last_pts, pts)
                 last_pts = pts
                 decoded += 1
+                if self.is_counted and self.expected is not None and decoded > self.expected:
+                    # FFmpeg looks for pictures where the chain of chunks has ended, and finds copies.
+                    if allow_partial:
+                        return
+                    raise damaged(self.path, f"it goes on after its {self.expected} frames with pictures in no list")
                 if decoded > start:
                     yield number, pixels.grey(self.path, frame)
         if allow_partial or self.expected is None or decoded >= self.expected:
@@ -134,6 +143,7 @@ def open_container(
     path: Path, demuxer: Demuxer, layout: riff.Layout | None = None, *, allow_partial: bool = False
 ) -> Video:
     """Open an MP4, MOV or MKV file, or an AVI with its ``layout``; see :func:`nta.video.open_video`."""
+    check_decoder()
     matroska = structure.matroska(path) if demuxer == "matroska" else None
     if layout is not None:
         faults = _check_whole(path, layout.cut, None, allow_partial=allow_partial)
@@ -160,8 +170,9 @@ def open_container(
     if layout is not None:
         n_frames = layout.chunks
         fps = fps if layout.fps is not None else None
+    is_counted = layout is not None
     if matroska is not None and matroska.track is not None and codec not in _HIDDEN_FRAMES and not faults:
-        n_frames = matroska.blocks
+        n_frames, is_counted = matroska.blocks, True
     if n_frames == 0:
         raise RejectedError(f"'{path.name}' holds no frames, only headers; record it again", code="too_short")
     if codec not in _LOSSLESS:
@@ -178,7 +189,7 @@ def open_container(
         codec=codec,
         container=demuxer,
         is_lossy=codec not in _LOSSLESS,
-        reader=ContainerReader(path, demuxer, step, n_frames, has_checksums),
+        reader=ContainerReader(path, demuxer, step, n_frames, has_checksums, is_counted),
         faults=tuple(faults),
         allow_partial=allow_partial,
     )

@@ -124,7 +124,7 @@ class Video:
             If the range is negative or reversed.
         """
         for _, frame in self.numbered_frames(start, stop):
-            yield frame
+            yield frame if frame.flags.c_contiguous else frame.copy()
 
     def numbered_frames(
         self, start: int = 0, stop: int | None = None, *, hashed: bool = False
@@ -133,8 +133,10 @@ class Video:
 
         The number is the time stamp since the first frame in units of the frame time, so two neighbours
         whose numbers differ by more than 1 have frames missing between them. ``start`` and ``stop`` count
-        the frames that are there, as in :meth:`frames`. With ``hashed`` what is read is hashed at once, so
-        that :meth:`sha256` is that of the bytes which gave the frames, and does not read them again.
+        the frames that are there, as in :meth:`frames`. A frame may be a view whose rows run backwards in memory,
+        as bottom-up bitmaps keep them, or one without the padding of its rows: a copy costs as much as the read.
+        With ``hashed`` what is read is hashed at once, so that :meth:`sha256` is that of the bytes which gave the
+        frames, and does not read them again.
         """
         if start < 0 or (stop is not None and stop < start):
             raise UsageError(f"frames {start}:{stop} is not a range; give 0 <= start <= stop")

@@ -78,3 +78,12 @@ def _open(file: Path, *, allow_partial: bool) -> Video:
     from nta.video.container import open_container
 
     return open_container(file, kind, layout, allow_partial=allow_partial)
+
+
+def frames_declared(video: Video) -> int | None:
+    """Return the number of frames that the headers of a file claim, which may not be how many there are."""
+    if video.container == "avi":
+        from nta.video import riff
+
+        return riff.scan(video.path).declared
+    return video.n_frames

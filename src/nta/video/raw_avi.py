@@ -7,7 +7,6 @@ the hash of the file.
 
 from __future__ import annotations
 
-import io
 from array import array
 from collections import Counter
 from collections.abc import Generator
@@ -34,8 +33,6 @@ _ROW_ALIGNMENT: Final = 4
 # Recorders that write past the operating system's buffers round a frame up to whole disk sectors.
 _SECTOR: Final = 512
 _LARGEST_SECTOR: Final = 4096
-# Bytes of rows that are turned at once: they stay in the processor's cache on their way.
-_BUFFER: Final = 1 << 18
 
 Shades = NDArray[np.uint8]
 
@@ -81,19 +78,22 @@ class RawReader:
             ``truncated`` when the file has become shorter since it was opened, ``damaged`` when a sample is
             outside the palette; unless ``allow_partial``.
         """
-        is_plain = not self.bottom_up and self.stride == self.width
         with self.path.open("rb", buffering=0) as file:
-            # One buffer for all frames; where the file has the rows as we want them, not even that.
-            rows_at_once = max(1, min(self.height, _BUFFER // self.stride))
-            buffer = None if is_plain else np.empty((rows_at_once, self.stride), np.uint8)
             for position in range(start, len(self.offsets)):
-                frame = np.empty((self.height, self.width), np.uint8)
+                rows = np.empty((self.height, self.stride), np.uint8)
+                offset = self.offsets[position]
                 if source is not None:
-                    source.catch_up(file, self.offsets[position])
-                if not self._read(file, self.offsets[position], frame, buffer, source):
+                    source.catch_up(file, offset)
+                if fill(file, offset, rows) < rows.nbytes:
                     if allow_partial:
                         return
                     raise truncated(self.path, f"{position} of {len(self.offsets)} frames could be read")
+                if source is not None:
+                    source.feed(offset, rows.data)
+                # Views: whoever needs the rows in this order in memory copies them anyway.
+                frame = rows if self.stride == self.width else rows[:, : self.width]
+                if self.bottom_up:
+                    frame = frame[::-1]
                 if self.shades is not None:
                     if len(self.shades) <= int(frame.max()):
                         if allow_partial:
@@ -105,27 +105,6 @@ class RawReader:
     def count(self) -> int:
         """Return the number of frames."""
         return len(self.offsets)
-
-    def _read(
-        self,
-        file: io.FileIO,
-        offset: int,
-        frame: NDArray[np.uint8],
-        buffer: NDArray[np.uint8] | None,
-        source: Source | None,
-    ) -> bool:
-        """Fill a frame, a few rows at a time where they must be turned; return whether all of it was there."""
-        for row in range(0, self.height, self.height if buffer is None else len(buffer)):
-            rows = frame if buffer is None else buffer[: self.height - row]
-            at = offset + row * self.stride
-            if fill(file, at, rows) < rows.nbytes:
-                return False
-            if source is not None:
-                source.feed(at, rows.data)
-            if buffer is not None:
-                target = frame[::-1] if self.bottom_up else frame
-                target[row : row + len(rows)] = rows[:, : self.width]
-        return True
 
 
 def is_raw_grey(layout: Layout) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any, Final
 
-from nta.errors import RejectedError, UsageError
+from nta.errors import RejectedError, UsageError, printable
 from nta.video.model import Fault, Frame, Video, damaged, unsupported
 from nta.video.sniff import sniff_picture
 from nta.video.source import Look, Source, changed, changing
@@ -183,7 +183,7 @@ def _listed(folder: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
     try:
         names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
     except OSError as error:
-        raise UsageError(f"'{folder}' cannot be looked into: {error.strerror}") from error
+        raise UsageError(f"'{printable(str(folder))}' cannot be looked into: {error.strerror}") from error
     for name in names:
         stem, dot, suffix = name.rpartition(".")
         if name.startswith(".") or f".{suffix.lower()}" not in _SUFFIXES:
@@ -192,7 +192,10 @@ def _listed(folder: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
         if parts is not None:
             series.setdefault((parts["before"], parts["after"] + dot + suffix), []).append((int(parts["number"]), name))
     if not series:
-        raise UsageError(f"'{folder}' is a folder without numbered images; give a video, or use nta batch for a folder")
+        raise UsageError(
+            f"'{printable(str(folder))}' is a folder without numbered images; give a video, or use nta batch for a "
+            "folder"
+        )
     if len(series) > 1:
         shown = ", ".join(f"{before}*{after}" for before, after in list(series)[:_SHOWN])
         raise unsupported(folder, f"{len(series)} series of images ({shown})", _ONE_SERIES)

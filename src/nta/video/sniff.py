@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Final, Literal
 
-from nta.errors import RejectedError, UsageError
+from nta.errors import RejectedError, UsageError, printable
 
 Kind = Literal["avi", "mov", "matroska", "tiff", "npy"]
 
@@ -93,13 +93,15 @@ def _read_head(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(f"no such file: '{path}'") from error
+        raise UsageError(f"no such file: '{printable(str(path))}'") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"'{path}' cannot be looked at: {error}") from error
+        raise UsageError(f"'{printable(str(path))}' cannot be looked at: {error}") from error
     if stat.S_ISDIR(mode):
-        raise UsageError(f"'{path}' is a folder; give a video file, or use nta batch for a folder")
+        raise UsageError(f"'{printable(str(path))}' is a folder; give a video file, or use nta batch for a folder")
     if not stat.S_ISREG(mode):
-        raise UsageError(f"'{path}' is not a regular file (a pipe or a device); save the video to disk first")
+        raise UsageError(
+            f"'{printable(str(path))}' is not a regular file (a pipe or a device); save the video to disk first"
+        )
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -118,7 +120,7 @@ def _describe(head: bytes) -> str:
             return name
     if not any(head):
         return "a file of zeros, as an interrupted copy leaves it"
-    printable = sum(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
-    if printable == len(head) and 127 not in head:
+    readable = sum(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
+    if readable == len(head) and 127 not in head:
         return "a text file"
     return "an unknown binary file"

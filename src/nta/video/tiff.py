@@ -6,7 +6,7 @@ import logging
 import math
 import struct
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from io import BufferedReader
@@ -34,7 +34,8 @@ from nta.video.model import (
     unsupported,
 )
 from nta.video.source import HashedFile, Source
-from nta.video.tiff_chain import count_directories
+from nta.video.tiff_bounds import check_unpacked, overlap
+from nta.video.tiff_chain import Directories, read_directories
 
 # tifffile logs what it makes of a broken file and goes on; the counts here find the same and stop.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -118,13 +119,22 @@ class PageReader:
         """Return the number of frames."""
         return self.n_frames
 
-    def available(self, tiff: tifffile.TiffFile, n_frames: int) -> int:
+    def available(self, tiff: tifffile.TiffFile, n_frames: int, described: Sequence[tuple[int, int]] = ()) -> int:
         """Return how many of the first ``n_frames`` frames lie wholly inside the file.
+
+        Parameters
+        ----------
+        tiff : TiffFile
+            The file.
+        n_frames : int
+            Frames that are looked at.
+        described : sequence of (int, int)
+            Place and length of the directories and their values, on which no picture can lie.
 
         Raises
         ------
         RejectedError
-            ``damaged`` where two pages are said to lie in the same place.
+            ``damaged`` where two pages, or a page and a directory, are said to lie in the same place.
         """
         size = self.path.stat().st_size
         pages = self.listed(tiff)
@@ -138,6 +148,8 @@ class PageReader:
                 there = number
                 break
             extents += parts
+        if overlap(extents, described):
+            raise damaged(self.path, "a page is said to lie where a directory is")
         extents.sort()
         if any(at + length > following for (at, length), (following, _) in pairwise(extents)):
             raise damaged(self.path, "two of its pages are said to lie in the same place")
@@ -155,6 +167,8 @@ class PageReader:
             for number in range(start, self.n_frames):
                 try:
                     page = pages[number]
+                    if page is not None:
+                        check_unpacked(self.path, number, page)
                     samples = None if page is None else page.asarray()
                 except _BROKEN as error:
                     raise _page_error(self.path, number, error) from error
@@ -165,12 +179,12 @@ class PageReader:
 
 def open_tiff(path: Path, *, allow_partial: bool = False) -> Video:
     """Open a TIFF stack; see :func:`nta.video.open_video`."""
-    n_pages, whole, described = count_directories(path)
-    if not whole and (n_pages == 0 or not allow_partial):
-        raise truncated(path, f"its list of pages breaks off or points beyond its end ({n_pages} listed)")
+    listed = read_directories(path)
+    if not listed.whole and (listed.count == 0 or not allow_partial):
+        raise truncated(path, f"its list of pages breaks off or points beyond its end ({listed.count} listed)")
     try:
         with _open(path) as tiff:
-            return _describe(path, tiff, n_pages, whole, described, allow_partial=allow_partial)
+            return _describe(path, tiff, listed, allow_partial=allow_partial)
     except _BROKEN as error:
         raise unreadable(path, f"its TIFF structure is broken ({error})") from error
 
@@ -180,24 +194,22 @@ def _open(path: Path, file: HashedFile | None = None) -> tifffile.TiffFile:
     return tifffile.TiffFile(path.absolute() if file is None else BufferedReader(file), _multifile=False)
 
 
-def _describe(
-    path: Path, tiff: tifffile.TiffFile, n_pages: int, whole: bool, described: int, *, allow_partial: bool
-) -> Video:
+def _describe(path: Path, tiff: tifffile.TiffFile, listed: Directories, *, allow_partial: bool) -> Video:
     page = tiff.pages.first
     check_size(path, page.imagewidth, page.imagelength)
     _check_compression(path, page)
     _check_samples(path, page)
     metadata = tiff_metadata.read(tiff)
-    reader = _reader(path, tiff, n_pages)
+    reader = _reader(path, tiff, listed.count)
     stated = max(reader.n_frames, metadata.n_frames or 0)
-    if whole:
-        there = _available(reader, tiff, stated)
+    if listed.whole:
+        there = _available(reader, tiff, stated, listed)
     else:
         # The directories at the end are lost, but an ImageJ stack is one block of samples that goes on.
         is_block = tiff.is_imagej and isinstance(reader, FlatReader)
-        there = _available(reader, tiff, stated if is_block else reader.n_frames)
-    faults = [*metadata.faults, *(_unaccounted(path, tiff, reader, described) if whole else ())]
-    if there < stated or not whole:
+        there = _available(reader, tiff, stated if is_block else reader.n_frames, listed)
+    faults = [*metadata.faults, *(_unaccounted(path, tiff, reader, listed.described) if listed.whole else ())]
+    if there < stated or not listed.whole:
         detail = f"{there} of {stated} frames are there"
         if not allow_partial:
             raise truncated(path, detail)
@@ -246,10 +258,10 @@ def _unaccounted(path: Path, tiff: tifffile.TiffFile, reader: FlatReader | PageR
     ]
 
 
-def _available(reader: FlatReader | PageReader, tiff: tifffile.TiffFile, n_frames: int) -> int:
+def _available(reader: FlatReader | PageReader, tiff: tifffile.TiffFile, n_frames: int, listed: Directories) -> int:
     """Return how many of the first ``n_frames`` frames lie wholly inside the file."""
     if isinstance(reader, PageReader):
-        return reader.available(tiff, n_frames)
+        return reader.available(tiff, n_frames, listed.extents)
     length = math.prod(reader.shape) * np.dtype(reader.dtype).itemsize
     return max(0, min(n_frames, (reader.path.stat().st_size - reader.offset) // length))
 

@@ -29,35 +29,49 @@ class _Layout:
     first: int
 
 
-def count_directories(path: Path) -> tuple[int, bool, int]:
-    """Walk the chain of image directories.
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """The image directories of a TIFF.
 
-    Returns
-    -------
+    Parameters
+    ----------
     count : int
         Directories that lie wholly inside the file.
     whole : bool
         Whether the chain ends where it says that it ends, and every value lies inside the file.
-    described : int
-        Bytes of the header, the directories and their values: all of the file that is not pictures.
+    extents : tuple of (int, int)
+        Place and length of each directory and of each value that stands outside it: what no picture may lie on.
     """
+
+    count: int
+    whole: bool
+    extents: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def described(self) -> int:
+        """Bytes of the header, the directories and their values: all of the file that is not pictures."""
+        return _HEADER + sum(length for _, length in self.extents)
+
+
+def read_directories(path: Path) -> Directories:
+    """Walk the chain of image directories."""
     size = path.stat().st_size
     with path.open("rb") as file:
         layout = _layout(file.read(16))
         if layout is None:
-            return 0, False, 0
+            return Directories(0, False)
         at = layout.first
         seen: set[int] = set()
-        whole, described = True, _HEADER
+        whole, extents = True, list[tuple[int, int]]()
         while at:
             directory = None if at in seen else _read(file, layout, at, size)
             if directory is None:
-                return len(seen), False, described
+                return Directories(len(seen), False, tuple(extents))
             seen.add(at)
-            at, inside, length = directory
+            at, inside, found = directory
             whole = whole and inside
-            described += length
-    return len(seen), whole and bool(seen), described
+            extents += found
+    return Directories(len(seen), whole and bool(seen), tuple(extents))
 
 
 def _layout(head: bytes) -> _Layout | None:
@@ -73,8 +87,8 @@ def _layout(head: bytes) -> _Layout | None:
     return _Layout(struct.Struct(order + "H"), struct.Struct(order + "HHI4s"), offset, offset.unpack_from(head, 4)[0])
 
 
-def _read(file: BinaryIO, layout: _Layout, at: int, size: int) -> tuple[int, bool, int] | None:
-    """Return where the next directory is, whether all values of this one lie inside the file, and its bytes.
+def _read(file: BinaryIO, layout: _Layout, at: int, size: int) -> tuple[int, bool, list[tuple[int, int]]] | None:
+    """Return where the next directory is, whether all values of this one lie inside the file, and where it all lies.
 
     ``None`` when the directory itself does not.
     """
@@ -85,11 +99,13 @@ def _read(file: BinaryIO, layout: _Layout, at: int, size: int) -> tuple[int, boo
     length = entries * layout.entry.size
     if file.tell() + length + layout.offset.size > size:
         return None
-    inside, extents = True, 0
+    inside = True
+    extents = [(at, layout.count.size + length + layout.offset.size)]
     for _, kind, number, value in layout.entry.iter_unpack(file.read(length)):
         extent = number * (_TYPE_BYTES[kind] if kind < len(_TYPE_BYTES) else 0)
         if extent > layout.offset.size:
-            extents += extent
-            inside = inside and layout.offset.unpack(value)[0] + extent <= size
+            place = layout.offset.unpack(value)[0]
+            extents.append((place, extent))
+            inside = inside and place + extent <= size
     following = int(layout.offset.unpack(file.read(layout.offset.size))[0])
-    return following, inside, layout.count.size + length + layout.offset.size + extents
+    return following, inside, extents
