@@ -33,6 +33,17 @@ def demand(name: str, available: bool, reason: str) -> None:
     pytest.skip(f"{name}: {reason}")
 
 
+def is_long_run() -> bool:
+    """Whether ``NTA_TEST_LONG`` asks for the full number of kills and seconds, which take minutes."""
+    return os.environ.get("NTA_TEST_LONG", "") not in ("", "0")
+
+
+@pytest.fixture(scope="session")
+def long_run() -> bool:
+    """Whether the long form of a test is asked for."""
+    return is_long_run()
+
+
 @pytest.fixture(autouse=True)
 def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Open files at once: those of tests are always new, and would each be looked at again a moment later."""

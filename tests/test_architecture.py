@@ -59,9 +59,10 @@ ORDER = (
     "record",
     "pipeline",
     "standards",
-    "batch",
+    "store",
     "production",
     "report",
+    "batch",
 )
 
 # Imports against the flow, each inside a function: (importing module, imported module).

@@ -25,6 +25,7 @@ from nta.progress import Progress, silent
 from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibration
 from nta.record import (
     Measured,
+    Refused,
     capture_of,
     counts,
     found_by_the_way,
@@ -40,7 +41,7 @@ from nta.tracking import Tracks, link
 from nta.uncertainty import systematic_relative_sd
 from nta.video import open_video
 
-__all__ = ["analyze"]
+__all__ = ["analyze", "measure_capture", "measure_sample"]
 
 
 _SECOND_PASS_SHARE: Final = 0.8
@@ -103,26 +104,50 @@ def analyze(
     for blank in settings.blank:
         if not Path(blank).exists():
             raise UsageError(f"there is no file {blank!r} to take as the blank")
-    measured: list[Measured] = []
-    captures: list[Capture] = []
-    refusals: list[NTAError] = []
-    for path in paths:
-        try:
-            one = _measure_capture(path, settings, report)
-        except UsageError:
-            raise
-        except NTAError as error:
-            refusals.append(error)
-            captures.append(Capture(str(path), hash_of(path), status=status_of(error)))
-        else:
-            measured.append(one)
-            captures.append(capture_of(one))
+    found = [measure_capture(path, settings, report) for path in paths]
     name = sample if sample is not None else paths[0].stem
+    return measure_sample(name, found, settings, calibration, started=started, progress=report)
+
+
+def measure_sample(
+    name: str,
+    found: Sequence[Measured | Refused],
+    settings: Settings,
+    calibration: Calibration | None = None,
+    *,
+    started: datetime,
+    progress: Progress = silent,
+) -> Measurement:
+    """Measure one sample from its captures, each already searched and linked.
+
+    Parameters
+    ----------
+    name : str
+        Name of the sample.
+    found : sequence of Measured or Refused
+        What :func:`measure_capture` returned for each capture.
+    settings : Settings
+        As :func:`nta.calibration.with_calibration` returned them, with the blank that shall be subtracted.
+    calibration : Calibration, optional
+        What that function returned with them.
+    started : datetime
+        For the record.
+    progress : callable, optional
+        Told ``(stage, done, total)``.
+
+    Raises
+    ------
+    UsageError
+        If the blank cannot be used.
+    """
+    measured = [one for one in found if isinstance(one, Measured)]
+    refusals = [one.error for one in found if isinstance(one, Refused)]
+    captures = [capture_of(one) if isinstance(one, Measured) else one.capture() for one in found]
     provenance = provenance_of(settings, started)
     if not measured:
         return _refused(name, captures, refusals[0], settings, provenance)
-    found = _sized(name, captures, measured, refusals, settings, calibration, provenance, report)
-    return _without_blank(found, settings, report) if settings.blank else found
+    sized = _sized(name, captures, measured, refusals, settings, calibration, provenance, progress)
+    return _without_blank(sized, settings, progress) if settings.blank else sized
 
 
 def _without_blank(sample: Measurement, settings: Settings, progress: Progress) -> Measurement:
@@ -147,7 +172,23 @@ def _announce_kernels(progress: Progress) -> None:
         progress("compiling the numerical kernels, once on this machine", 1, 1)
 
 
-def _measure_capture(path: Path, settings: Settings, progress: Progress) -> Measured:
+def measure_capture(path: Path, settings: Settings, progress: Progress = silent) -> Measured | Refused:
+    """Return the spots and tracks of one capture, or why it cannot be measured.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing or a setting does not fit it: the call itself is wrong.
+    """
+    try:
+        return _search_and_link(path, settings, progress)
+    except UsageError:
+        raise
+    except NTAError as error:
+        return Refused(path, hash_of(path), error)
+
+
+def _search_and_link(path: Path, settings: Settings, progress: Progress) -> Measured:
     """Return the spots and tracks of one capture; the second linking looks no wider than the first one's sizes ask."""
     video = open_video(path, allow_partial=settings.allow_partial)
     # Not before the file is known to be one: compiling takes longer than saying that there is none.

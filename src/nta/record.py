@@ -48,6 +48,19 @@ class Measured:
     tracks: Tracks
 
 
+@dataclass(frozen=True)
+class Refused:
+    """One capture that cannot be measured: its path, its hash (``None`` if it is no file), and why."""
+
+    path: Path
+    sha256: str | None
+    error: NTAError
+
+    def capture(self) -> Capture:
+        """Return what the result says of it."""
+        return Capture(str(self.path), self.sha256, status=status_of(self.error))
+
+
 def values_of(measured: list[Measured], settings: Settings) -> dict[str, Sourced]:
     """Return every value used; where captures differ in one, the list of their values."""
     each = [
