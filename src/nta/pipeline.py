@@ -116,6 +116,7 @@ def measure_sample(
     calibration: Calibration | None = None,
     *,
     started: datetime,
+    remarks: tuple[Flag, ...] = (),
     progress: Progress = silent,
 ) -> Measurement:
     """Measure one sample from its captures, each already searched and linked.
@@ -132,6 +133,8 @@ def measure_sample(
         What that function returned with them.
     started : datetime
         For the record.
+    remarks : tuple of Flag
+        What only the caller knows of the captures.
     progress : callable, optional
         Told ``(stage, done, total)``.
 
@@ -146,7 +149,7 @@ def measure_sample(
     provenance = provenance_of(settings, started)
     if not measured:
         return _refused(name, captures, refusals[0], settings, provenance)
-    sized = _sized(name, captures, measured, refusals, settings, calibration, provenance, progress)
+    sized = _sized(name, captures, measured, refusals, settings, calibration, provenance, progress, remarks)
     return _without_blank(sized, settings, progress) if settings.blank else sized
 
 
@@ -225,6 +228,7 @@ def _sized(
     calibration: Calibration | None,
     provenance: Provenance,
     progress: Progress,
+    remarks: tuple[Flag, ...] = (),
 ) -> Measurement:
     tracks = _together([one.tracks for one in measured])
     values = values_of(measured, settings)
@@ -266,6 +270,7 @@ def _sized(
         )
     )
     flags = (
+        *remarks,
         *(flag("capture_rejected", str(error)) for error in refusals),
         *_faults(measured),
         *_outside_range(diffusion, distribution, settings),

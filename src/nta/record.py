@@ -38,6 +38,9 @@ _ON_RECORD: Final = (
 )
 """Settings that change the result and that no step reports: kept where somebody stated them."""
 
+_BROKEN_DOWN: Final = ("failed", "internal_error", "worker_died", "timeout", "usage", "settings")
+"""Codes of errors that say nothing against the file."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -141,7 +144,7 @@ def capture_of(one: Measured) -> Capture:
 
 def status_of(error: NTAError) -> Status:
     """Return the status of an input that was refused: broken down, or understood and not to be measured."""
-    return "failed" if error.code == "failed" else "rejected"
+    return "failed" if error.code in _BROKEN_DOWN else "rejected"
 
 
 def hash_of(path: Path) -> str | None:

@@ -33,9 +33,20 @@ class Store:
         The Parquet files to which its records refer.
     who : str, optional
         Who adds records; the login name when not given.
+    is_read_only : bool
+        Whether it was opened only to be asked.
     """
 
-    def __init__(self, engine: Engine, location: str | Path, objects: Objects, who: str | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        location: str | Path,
+        objects: Objects,
+        who: str | None = None,
+        *,
+        is_read_only: bool = False,
+    ) -> None:
+        self.is_read_only = is_read_only
         self.engine = engine
         self.location = location
         self.name = engines.shown(location)
@@ -70,7 +81,9 @@ class Store:
                 location = location / engines.DEFAULT_NAME
         parent = location.parent if isinstance(location, Path) else Path()
         opened = open_engine(location, read_only=read_only)
-        return cls(opened, location, Objects(objects if objects is not None else parent / FOLDER), who)
+        return cls(
+            opened, location, Objects(objects if objects is not None else parent / FOLDER), who, is_read_only=read_only
+        )
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -183,12 +196,8 @@ class Store:
 
     def remember(self, sources: Iterable[KnownSource]) -> None:
         """Keep the hashes of files, so that they need not be read again."""
-        table = schema.sources
-        with engines.writing(self.engine, self.name) as connection:
-            for one in sources:
-                connection.execute(table.delete().where(table.c.path == one.path))
-                values = (one.path, one.n_bytes, one.mtime_ns, one.inode, one.sha256)
-                connection.execute(table.insert().values(dict(zip(table.c.keys(), values, strict=True))))
+        with self.writing() as writer:
+            writer.remember(sources)
 
 
 def summary_of(row: Mapping[str, Any]) -> dict[str, Any]:

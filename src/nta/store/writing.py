@@ -6,7 +6,7 @@ import getpass
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, and_, select
 
 from nta.store import chain, schema
-from nta.store.records import CaptureRecord, CollectionRecord, MeasurementRecord, SampleIdentity, storable
+from nta.store.records import CaptureRecord, CollectionRecord, KnownSource, MeasurementRecord, SampleIdentity, storable
 
 _NUMBERS: Final = {
     "mode_nm": ("size_nm", "mode"),
@@ -192,6 +192,14 @@ class Writer:
         same = and_(table.c.sample_id == sample_id, table.c.path == storable(path), table.c.reason == storable(reason))
         if self.connection.execute(select(table.c.id).where(same)).first() is None:
             self.add(table, row, reason=reason)
+
+    def remember(self, sources: Iterable[KnownSource]) -> None:
+        """Keep the hashes of files, so that they need not be read again: no record."""
+        table = schema.sources
+        for one in sources:
+            self.connection.execute(table.delete().where(table.c.path == one.path))
+            values = (one.path, one.n_bytes, one.mtime_ns, one.inode, one.sha256)
+            self.connection.execute(table.insert().values(dict(zip(table.c.keys(), values, strict=True))))
 
     def attempt(self, kind: str, name: str, code: str, message: str) -> None:
         """Add that a job was given up, for a reason that may not hold the next time."""
