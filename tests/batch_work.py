@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nta.batch.jobs import CaptureDone, CaptureTask, SampleDone, SampleTask
-from nta.batch.run import Work
+from nta.batch.jobs import CaptureDone, CaptureTask, SampleDone, SampleTask, Work
 from nta.store import KnownSource
 
 
@@ -128,7 +127,7 @@ class InlineExecutor:
 
     def submit(self, fn: Any, /, *args: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        if fn is not warm_up:
+        if args:
             self.calls.append(args[0])
         report = self.report
         future.set_result(fn(*args, progress=lambda *step: report(future, *step) if report is not None else None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -162,3 +163,12 @@ def warm_up(progress: Progress = silent) -> str:
         progress("compiling the numerical kernels, once on this machine", 0, 1)
         load_kernels()
     return method_version()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The functions that do the jobs: those above, unless a test has cheaper ones."""
+
+    capture: Callable[..., CaptureDone] = run_capture
+    sample: Callable[..., SampleDone] = run_sample
+    warm_up: Callable[..., str] = warm_up

@@ -29,6 +29,8 @@ ONE_THREAD: Final = {
 """What a worker is told before it loads anything: as many threads as there are workers are enough."""
 
 _REPORT_EVERY_S: Final = 0.2
+_START_S: Final = 300.0
+_END_S: Final = 5.0
 
 # Other threads start processes too, and the environment belongs to all of them.
 _starting = threading.Lock()
@@ -129,13 +131,14 @@ class _Slot:
         self._stop()
 
     def _run(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:  # noqa: ANN401
-        pipe = self._ready()
-        deadline = time.monotonic() + self._timeout_s
         try:
+            pipe = self._ready()
+            deadline = time.monotonic() + self._timeout_s
             pipe.send((fn, args))
             while True:
                 if not wait([pipe], max(0.0, deadline - time.monotonic())):
                     self.kill()
+                    self._stop()
                     raise JobTimeout(f"gave no result within {self._timeout_s:g} s; raise --timeout-s, or look at it")
                 kind, *rest = pipe.recv()
                 if kind == "done":
@@ -158,6 +161,12 @@ class _Slot:
             self._process = context.Process(target=serve, args=(other,), daemon=True)
             self._process.start()
         other.close()
+        # Loading the libraries is no part of a job's time.
+        if not self._pipe.poll(_START_S):
+            self.kill()
+            self._stop()
+            raise JobTimeout(f"the process did not start within {_START_S:g} s; is the machine overloaded?")
+        self._pipe.recv()
         return self._pipe
 
     def _stop(self) -> int | None:
@@ -168,7 +177,7 @@ class _Slot:
             pipe.close()
         if process is None:
             return None
-        process.join(0.5)
+        process.join(_END_S)
         if process.is_alive():
             process.kill()
             process.join()
@@ -212,6 +221,7 @@ def serve(pipe: Connection) -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
+        pipe.send("ready")
         while True:
             fn, args = pipe.recv()
             # A job answers with whatever went wrong; what it raises all the same ends this process, and is seen.

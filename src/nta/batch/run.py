@@ -12,9 +12,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
-from nta.batch import jobs, keys
+from nta.batch import keys
 from nta.batch.events import Event, Listener, ignore
-from nta.batch.jobs import CaptureDone, CaptureTask, SampleDone, SampleTask
+from nta.batch.jobs import CaptureDone, CaptureTask, SampleDone, SampleTask, Work
 from nta.batch.manifest import Manifest
 from nta.batch.outcomes import TABLE_NAME, Batch, Outcome, outcome_of
 from nta.batch.plan import CaptureJob, Plan, SampleJob, folder_is_whole, make_plan, remarks_of_store
@@ -44,15 +44,6 @@ class JobExecutor(Protocol):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers, at once with ``cancel_futures``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The functions that do the jobs: those of :mod:`nta.batch.jobs`, unless a test has cheaper ones."""
-
-    capture: Callable[..., CaptureDone] = jobs.run_capture
-    sample: Callable[..., SampleDone] = jobs.run_sample
-    warm_up: Callable[..., str] = jobs.warm_up
 
 
 def prepare_directory(directory: Path) -> None:
@@ -202,7 +193,8 @@ class _Run:
                 self._start(executor)
                 done, _ = wait(self.running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
                 self._pass_on_reports()
-                for future in done:
+                # In the order in which they were started: what finishes together is recorded in one order.
+                for future in [future for future in self.running if future in done]:
                     self._finished(self.running.pop(future), future)
                 if time.monotonic() - self.table_written > _TABLE_EVERY_S:
                     self.finish()
