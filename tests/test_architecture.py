@@ -63,6 +63,7 @@ ORDER = (
     "production",
     "report",
     "batch",
+    "cluster",
 )
 
 # Imports against the flow, each inside a function: (importing module, imported module).
@@ -84,6 +85,8 @@ DOORS = {
     "nta_cli": set(),
     "pydantic": {"settings", "simulation"},
     "sqlalchemy": {"store"},
+    "distributed": {"cluster"},
+    "dask": {"cluster"},
 }
 
 # Loaded inside functions only: they take long, and most uses of nta do not need them.

@@ -98,9 +98,9 @@ def batch(
     directory = directory if directory is not None else default_directory(manifest)
     if dry_run:
         return _dry_run(read, directory, settings, location, as_json=as_json)
-    store = _open_store(directory, location)
-    executor = _executor(cluster, n_jobs, timeout_s)
-    return _run(read, directory, settings, store, executor, Output(as_json, json_lines, quiet))
+    store = open_store(directory, location)
+    executor = open_executor(cluster, n_jobs, timeout_s)
+    return run(read, directory, settings, store, executor, Output(as_json, json_lines, quiet))
 
 
 def default_directory(manifest: Path) -> Path:
@@ -109,7 +109,8 @@ def default_directory(manifest: Path) -> Path:
     return folder.with_name(f"{folder.name}_nta")
 
 
-def _open_store(directory: Path, location: str | None) -> Store:
+def open_store(directory: Path, location: str | None) -> Store:
+    """Return the store of a batch: the one that was named, else the one in its folder."""
     from nta.batch import prepare_directory
     from nta.store import DEFAULT_NAME, Store
 
@@ -117,7 +118,8 @@ def _open_store(directory: Path, location: str | None) -> Store:
     return Store.open(location or directory / DEFAULT_NAME, objects=directory / "objects")
 
 
-def _executor(cluster: str | None, n_jobs: int, timeout_s: float) -> JobExecutor:
+def open_executor(cluster: str | None, n_jobs: int, timeout_s: float) -> JobExecutor:
+    """Return where the jobs run: processes of this machine, or a cluster."""
     if cluster is None:
         from nta.batch import LocalExecutor
 
@@ -148,9 +150,10 @@ def _dry_run(manifest: Manifest, directory: Path, settings: Settings, location: 
     return 0
 
 
-def _run(
+def run(
     manifest: Manifest, directory: Path, settings: Settings, store: Store, executor: JobExecutor, output: Output
 ) -> int:
+    """Run a batch and print what came of it; return the exit code."""
     from nta.batch import harvests_of, run_batch
     from nta.production import daily_yield
     from nta.report.yields import save_yields

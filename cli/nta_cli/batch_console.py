@@ -149,14 +149,13 @@ def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
     for heading in ("day", "sample", "status", "D50, nm", "stock, particles/mL", "message"):
         samples.add_column(heading, justify="right" if "," in heading else "left", overflow="fold")
     for outcome in batch.outcomes:
-        stock = outcome.concentration.stock
         message = outcome.message if outcome.status in ("rejected", "failed") else " ".join(outcome.flags)
         samples.add_row(
             outcome.sample.day,
             outcome.sample.name,
             outcome.status if outcome.decision != "excluded" else "excluded",
-            number_text(outcome.size.d50.value, ".1f"),
-            number_text(None if stock is None else stock.value, ".3g"),
+            number_text(outcome.estimate("d50").value, ".1f"),
+            number_text(outcome.estimate("stock").value, ".3g"),
             message,
         )
     console.print(samples)

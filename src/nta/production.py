@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nta.errors import UsageError
 from nta.estimate import Estimate
-from nta.measurement import Status
+
+if TYPE_CHECKING:
+    from nta.measurement import Status
 
 MISSING: Final[dict[str, str]] = {
     "excluded": "the measurement is excluded; nta show tells why",

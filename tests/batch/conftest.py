@@ -11,6 +11,7 @@ from batch_work import WORK, InlineExecutor
 
 from nta.batch import Batch, Event, read_manifest, run_batch
 from nta.settings import Settings
+from nta.simulation import Scene, simulate
 
 HEADER = "day,sample,video,dilution,volume_ml\n"
 
@@ -67,3 +68,13 @@ def cheap_jobs(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[InlineExecu
     monkeypatch.setattr("nta.batch.LocalExecutor", make, raising=False)
     monkeypatch.setattr("nta.batch.run.Work", lambda: WORK)
     return lambda: made
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory) -> Path:
+    """Four small captures."""
+    folder = tmp_path_factory.mktemp("captures") / "campaign"
+    for seed in range(4):
+        scene = Scene(width_px=160, height_px=120, n_frames=50, particles_per_frame=12.0, seed=seed)
+        simulate(scene, folder / f"c{seed}.avi")
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,17 +16,6 @@ from nta.errors import RejectedError, UsageError
 from nta.pipeline import measure_capture
 from nta.record import Measured, Refused
 from nta.settings import Settings
-from nta.simulation import Scene, simulate
-
-
-@pytest.fixture(scope="session")
-def videos(tmp_path_factory) -> Path:
-    """Four small captures."""
-    folder = tmp_path_factory.mktemp("captures") / "campaign"
-    for seed in range(4):
-        scene = Scene(width_px=160, height_px=120, n_frames=50, particles_per_frame=12.0, seed=seed)
-        simulate(scene, folder / f"c{seed}.avi")
-    return folder
 
 
 def test_a_capture_comes_back_to_the_last_bit(videos):

@@ -14,10 +14,12 @@ from batch_work import InlineExecutor
 from sqlalchemy import text
 
 from nta.batch import Sample, folder_names, harvests_of, table_columns
+from nta.batch.outcomes import SIZES
 from nta.errors import StoreError, UsageError
 from nta.production import daily_yield
 from nta.quality import FLAGS
 from nta.settings import Settings
+from nta.size_statistics import SizeStatistics
 from nta.store import Store
 
 
@@ -321,6 +323,7 @@ def test_folder_names_are_portable_and_different():
 
 def test_the_columns_are_those_of_every_row():
     assert len(set(table_columns())) == len(table_columns())
+    assert SIZES == SizeStatistics.STATISTICS
     assert table_columns()[:4] == ("lot", "day", "sample", "role")
     for name in ("mode_nm", "mode_low_nm", "mode_high_nm", "span", "span_low", "stock_high_per_ml", "record"):
         assert name in table_columns()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -151,7 +151,7 @@ def read_manifest(location: str | Path) -> Manifest:
     place = Path(location)
     path = find_manifest(place)
     if path is None:
-        return _of_tree(place)
+        return manifest_of_tree(place, find_videos(place))
     faults: list[str] = []
     rows = toml_rows(path, faults) if path.suffix.lower() == ".toml" else csv_rows(path, faults)
     collector = _Collector(path.parent, path.resolve().parent.name, faults)
@@ -165,10 +165,16 @@ def read_manifest(location: str | Path) -> Manifest:
     return Manifest(path, collector.samples(), repeats)
 
 
-def _of_tree(folder: Path) -> Manifest:
-    """Return the samples that a folder tree without a manifest shows."""
+def manifest_of_tree(folder: Path, videos: Iterable[Path]) -> Manifest:
+    """Return the samples that the places and names of videos in a folder tree show.
+
+    Raises
+    ------
+    UsageError
+        If there are none, or a capture stands twice in one sample.
+    """
     collector = _Collector(folder, folder.resolve().name, [])
-    for video in find_videos(folder):
+    for video in videos:
         day, name = day_and_sample(video, folder)
         place = str(video.relative_to(folder))
         collector.add_video(collector.draft(name, day, place), video, place)

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nta.batch.manifest import Manifest, Sample
-from nta.concentration import Concentration
 from nta.csvtable import Cell
 from nta.estimate import Estimate
-from nta.measurement import Status
 from nta.production import Harvest
-from nta.size_statistics import SizeStatistics
+
+if TYPE_CHECKING:
+    # The nouns that measure load numba; whoever only hands out jobs does without.
+    from nta.measurement import Status
 
 TABLE_NAME: Final = "batch.csv"
+
+SIZES: Final = ("mode", "mean", "sd", "d10", "d50", "d90", "span")
+"""The statistics of a size distribution, as in ``summary.json``."""
+
+CONCENTRATIONS: Final = ("measured", "stock")
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How one sample of a batch ended, and its numbers; missing ones are NaN or ``None``, never 0.
 
-    ``record`` is the number of its analysis in the store, ``decision`` whether that counts, and ``reason`` why not.
+    ``estimates`` holds the sizes in nm (the span as it is) and the concentrations per mL by name. ``record`` is the
+    number of the analysis in the store, ``decision`` whether it counts, and ``reason`` why not.
     """
 
     sample: Sample
@@ -32,8 +38,8 @@ class Outcome:
     status_code: str | None
     message: str
     folder: str | None = None
-    size: SizeStatistics = field(default_factory=SizeStatistics.missing)
-    concentration: Concentration = field(default_factory=Concentration.missing)
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    volume_source: str | None = None
     dilution: float | None = None
     particles_per_frame: float | None = None
     tracks_used: int | None = None
@@ -41,6 +47,10 @@ class Outcome:
     record: int | None = None
     decision: str = ""
     reason: str | None = None
+
+    def estimate(self, name: str) -> Estimate:
+        """Return one of the estimates, missing where there is none."""
+        return self.estimates.get(name, Estimate.missing())
 
     def row(self) -> dict[str, Cell]:
         """Return the sample's row of ``batch.csv``."""
@@ -58,15 +68,17 @@ class Outcome:
             "volume_ml": self.sample.volume_ml,
             "particles_per_frame": self.particles_per_frame,
             "tracks_used": self.tracks_used,
-            "volume_source": self.concentration.volume_source,
+            "volume_source": self.volume_source,
             "record": self.record,
             "decision": self.decision,
             "decision_reason": self.reason,
             "flags": " ".join(self.flags),
             "folder": self.folder,
         }
-        for name, unit, estimate in _estimates(self.size, self.concentration):
-            row |= estimate_cells(name, unit, estimate)
+        for name in SIZES:
+            row |= estimate_cells(name, "" if name == "span" else "_nm", self.estimate(name))
+        for name in CONCENTRATIONS:
+            row |= estimate_cells(name, "_per_ml", self.estimate(name))
         return row
 
 
@@ -91,13 +103,6 @@ def estimate_cells(name: str, unit: str, estimate: Estimate) -> dict[str, Cell]:
         f"{name}{part}{unit}": number
         for part, number in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
     }
-
-
-def _estimates(size: SizeStatistics, concentration: Concentration) -> Iterator[tuple[str, str, Estimate]]:
-    for name in SizeStatistics.STATISTICS:
-        yield name, "" if name == "span" else "_nm", getattr(size, name)
-    yield "measured", "_per_ml", concentration.measured
-    yield "stock", "_per_ml", concentration.stock if concentration.stock is not None else Estimate.missing()
 
 
 def table_columns() -> tuple[str, ...]:
@@ -138,21 +143,15 @@ def outcome_of(sample: Sample, summary: Mapping[str, Any], folder: str, row: Map
         Its current analysis in the store.
     """
     density = summary["concentration_per_ml"]
-    size = summary["size_nm"]
-    stock = density["stock"]
+    blocks = {**{name: summary["size_nm"][name] for name in SIZES}, **{name: density[name] for name in CONCENTRATIONS}}
     return Outcome(
         sample,
         summary["status"],
         summary["status_code"],
         summary["message"],
         folder=folder,
-        size=SizeStatistics(**{name: Estimate.from_dict(size[name]) for name in SizeStatistics.STATISTICS}, peaks=()),
-        concentration=Concentration(
-            Estimate.from_dict(density["measured"]),
-            None if stock is None else Estimate.from_dict(stock),
-            density["volume_source"],
-            math.nan if density["depth_um"] is None else density["depth_um"],
-        ),
+        estimates={name: Estimate.from_dict(block) for name, block in blocks.items() if block is not None},
+        volume_source=density["volume_source"],
         dilution=summary["dilution"],
         particles_per_frame=summary["counts"]["particles_per_frame"],
         tracks_used=summary["counts"]["tracks_used"],
@@ -165,18 +164,19 @@ def outcome_of(sample: Sample, summary: Mapping[str, Any], folder: str, row: Map
 
 def harvests_of(batch: Batch) -> tuple[Harvest, ...]:
     """Return the samples of a batch as harvests, failures included; blanks, beads and pools are none."""
-    return tuple(
-        Harvest(
-            day=outcome.sample.day,
-            sample=outcome.sample.name,
-            status=outcome.status,
-            stock=outcome.concentration.stock,
-            volume_ml=outcome.sample.volume_ml,
-            is_measured=not outcome.concentration.measured.is_missing,
-            # A sample without a concentration says nothing about what the numbers rest on.
-            is_relative=outcome.concentration.is_relative and not outcome.concentration.measured.is_missing,
-            is_excluded=outcome.decision == "excluded",
-        )
-        for outcome in batch.outcomes
-        if outcome.sample.role == "sample"
+    return tuple(_harvest(outcome) for outcome in batch.outcomes if outcome.sample.role == "sample")
+
+
+def _harvest(outcome: Outcome) -> Harvest:
+    is_measured = not outcome.estimate("measured").is_missing
+    return Harvest(
+        day=outcome.sample.day,
+        sample=outcome.sample.name,
+        status=outcome.status,
+        stock=outcome.estimates.get("stock"),
+        volume_ml=outcome.sample.volume_ml,
+        is_measured=is_measured,
+        # A sample without a concentration says nothing about what the numbers rest on.
+        is_relative=outcome.volume_source == "nominal" and is_measured,
+        is_excluded=outcome.decision == "excluded",
     )
