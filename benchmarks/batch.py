@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import sys
 import tempfile
 import time
@@ -48,6 +49,12 @@ def summaries(out: Path) -> dict[str, object]:
     return {name: {**document, "provenance": None} for name, document in found.items()}
 
 
+def cpu_s() -> tuple[float, float]:
+    """Return the processor time of this process and of its children that have ended."""
+    own, theirs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime, theirs.ru_utime + theirs.ru_stime
+
+
 def speed(captures: int, frames: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "campaign"
@@ -56,12 +63,13 @@ def speed(captures: int, frames: int) -> None:
             simulate(scene, folder / f"c{number:05d}.avi")
         manifest(folder, captures)
         read = read_manifest(folder)
-        seconds = {}
+        seconds, cpu = {}, {}
         for workers in (1, 2):
             out = Path(place) / f"out{workers}"
-            start = time.perf_counter()
+            start, before = time.perf_counter(), cpu_s()
             run_batch(read, out, executor=LocalExecutor(workers, timeout_s=600.0))
             seconds[workers] = time.perf_counter() - start
+            cpu[workers] = tuple(now - then for now, then in zip(cpu_s(), before, strict=True))
         start = time.perf_counter()
         again = run_batch(read, Path(place) / "out2")
         idle = time.perf_counter() - start
@@ -70,6 +78,8 @@ def speed(captures: int, frames: int) -> None:
     ratio = seconds[1] / seconds[2]
     load = os.getloadavg()[0]
     print(f"{captures} captures of {frames} frames: 1 process {seconds[1]:.1f} s, 2 processes {seconds[2]:.1f} s")
+    for workers, (own, theirs) in cpu.items():
+        print(f"{workers}: {own:.1f} s of processor time in the coordinator, {theirs:.1f} s in the workers")
     print(f"ratio {ratio:.2f} (bar {ASKED_RATIO} on two quiet cores; load {load:.1f}); nothing to do: {idle:.2f} s")
 
 
