@@ -115,7 +115,15 @@ def open_store(directory: Path, location: str | None) -> Store:
     from nta.store import DEFAULT_NAME, Store
 
     prepare_directory(directory)
-    return Store.open(location or directory / DEFAULT_NAME, objects=directory / "objects")
+    place = location or directory / DEFAULT_NAME
+    return Store.open(place, objects=objects_folder(place, directory))
+
+
+def objects_folder(place: str | Path, directory: Path) -> Path | None:
+    """Return where the objects of a batch lie: beside a store that is a file, else in the folder of the results."""
+    from nta.store import is_url
+
+    return directory / "objects" if is_url(place) else None
 
 
 def open_executor(cluster: str | None, n_jobs: int, timeout_s: float) -> JobExecutor:
@@ -139,7 +147,9 @@ def _dry_run(manifest: Manifest, directory: Path, settings: Settings, location: 
         exists = is_url(place) or Path(place).exists()
         # Without a store everything is new: an empty one, away from the data, says so.
         store = Store.open(
-            place if exists else Path(nothing) / DEFAULT_NAME, objects=directory / "objects", read_only=exists
+            place if exists else Path(nothing) / DEFAULT_NAME,
+            objects=objects_folder(place, directory),
+            read_only=exists,
         )
         plan = make_plan(manifest, directory, settings, store)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -339,3 +340,29 @@ def test_odd_names_of_files_and_samples_do_no_harm(campaign):
     campaign.run()
     assert campaign.ran == []
     assert Store.open(campaign.out).verify().holds
+
+
+def test_a_full_disk_stops_a_batch_and_what_was_stored_stays(campaign, small_disk):
+    campaign.write("".join(f"{n},s{n},{name}.avi,1000,350\n" for n, name in enumerate("abcdef")))
+    out = small_disk / "out"
+    filler = small_disk / "filler"
+    full: list[str] = []
+
+    def fill_up(point: str) -> None:
+        full.append(point)
+        if full.count("sample committed") == 2 and not filler.exists():
+            with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(b"x" * 512)
+
+    with pytest.raises(StoreError, match="free some space") as error:
+        campaign.run(out=out, told=fill_up)
+    assert "\n" not in str(error.value)
+    filler.unlink()
+    assert campaign.run(out=out).all_measured
+    assert 0 < len([name for name in campaign.ran if name.endswith(".avi")]) < 6
+    store = Store.open(out)
+    assert store.verify().holds
+    assert list(store.object_faults()) == []
+    campaign.run(out=out)
+    assert campaign.ran == []

@@ -151,3 +151,17 @@ def test_what_is_no_store_ends_with_3_in_one_line(tmp_path, command):
     assert result.exit_code == 3
     assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "none.sqlite").exists()
+
+
+def test_the_objects_of_a_server_are_looked_at_where_they_are_said_to_be(postgres, tmp_path):
+    url = postgres.new_database()
+    store = Store.open(url, objects=tmp_path / "objects")
+    sha256 = store.objects.put(b"tracks")
+    with store.writing() as writer:
+        writer.capture(capture(1, spots_sha256=sha256, tracks_sha256=sha256))
+    result = run("verify", url)
+    assert result.exit_code == 0
+    assert "not looked at" in result.stderr
+    assert run("verify", url, "--objects", tmp_path / "objects").stderr == ""
+    store.objects.path(sha256).write_bytes(b"else")
+    assert run("verify", url, "--objects", tmp_path / "objects").exit_code == 1

@@ -187,17 +187,6 @@ def test_a_folder_or_file_that_cannot_be_written_is_said_before_anything_is_comp
         shutil.rmtree(folder)
 
 
-@pytest.fixture
-def small_disk(tmp_path, require) -> Path:
-    """A tmpfs of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True)
-    require("tmpfs", done.returncode == 0, f"a tmpfs cannot be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
 def test_a_full_disk_is_one_line_and_what_was_stored_stays(small_disk):
     store = Store.open(small_disk / "nta.sqlite")
     fill(store, 1)
@@ -247,6 +236,25 @@ def test_a_limit_on_the_size_of_files_is_like_a_full_disk(tmp_path):
     assert store.verify().holds
     with store.writing() as writer:
         writer.capture(capture(9999))
+
+
+def test_what_a_killed_writer_left_half_done_is_taken_back_also_by_a_reader(tmp_path):
+    """A copy of file and journal in the middle of a transaction is what a kill leaves."""
+    path, copy = tmp_path / "nta.sqlite", tmp_path / "copy"
+    store = Store.open(path)
+    fill(store, 1)
+    copy.mkdir()
+    with store.writing() as writer:
+        writer.connection.exec_driver_sql("PRAGMA cache_size = 1")
+        for number in range(100, 200):
+            writer.capture(capture(number, message="x" * 2000))
+        for file in (path, path.with_name("nta.sqlite-journal")):
+            shutil.copy(file, copy / file.name)
+    reader = Store.open(copy / "nta.sqlite", read_only=True)
+    assert reader.verify().holds
+    assert reader.known_captures([capture(150).key]) == {}
+    assert len(reader.rows()) == 1
+    assert store.known_captures([capture(150).key])
 
 
 def test_many_may_make_the_same_store_at_once(location, tmp_path):

@@ -18,7 +18,7 @@ from nta.batch.jobs import CaptureDone, Part
 from nta.batch.outcomes import TABLE_NAME, Outcome, table_columns
 from nta.batch.plan import CaptureJob, SampleJob
 from nta.csvtable import csv_text, write_whole
-from nta.errors import StoreError
+from nta.errors import FailedError, StoreError
 from nta.report.folder import DISTRIBUTION, SUMMARY, save_files
 from nta.store import CaptureRecord, MeasurementRecord, Store
 
@@ -137,7 +137,10 @@ class Recorder:
             raise StoreError(f"{self.store.name} does not hold what was just written to it; check its disk")
         # An analysis that was on record before keeps its own summary: only its folder was lost.
         kept = {**files, SUMMARY: row["summary"].encode()}
-        save_files(kept, job.folder)
+        try:
+            save_files(kept, job.folder)
+        except FailedError as error:  # the disk is full, say: so it will be for the next one
+            raise StoreError(f"{error}; what was measured is on record") from error
         self.told("folder written")
         return row
 

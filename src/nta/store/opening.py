@@ -28,6 +28,8 @@ def open_engine(location: str | Path, *, read_only: bool) -> Engine:
     name = shown(location)
     if not is_url(location):
         _check_file(Path(location), name, read_only=read_only)
+    if read_only and not is_url(location) and os.access(location, os.W_OK):
+        _recover(Path(location), name)
     engine = make_engine(location, read_only=read_only)
     with reading(engine, name) as connection:
         if connection.dialect.name == "sqlite":
@@ -71,6 +73,13 @@ def _check_file(path: Path, name: str, *, read_only: bool) -> None:
         raise StoreError(f"{name} is not a database; name another with --store")
 
 
+def _recover(path: Path, name: str) -> None:
+    """Let SQLite take back what a killed writer left half done: who may only read cannot."""
+    if path.with_name(f"{path.name}-journal").exists():
+        with reading(make_engine(path, read_only=False), name) as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+
+
 def _check_integrity(connection: Connection, name: str) -> None:
     found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if found != "ok":
@@ -85,7 +94,7 @@ def _check_writable(engine: Engine, name: str) -> None:
     """Find out before any computing whether rows can be added."""
     with writing(engine, name) as connection:
         if connection.dialect.name == "sqlite":
-            # Writes a page and takes it back: a lock alone is also given on a disk that is full.
+            # Writes a page: a lock alone is also given on a disk that is full.
             connection.exec_driver_sql(f"PRAGMA application_id = {schema.APPLICATION_ID}")
 
 
