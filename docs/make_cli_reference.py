@@ -17,7 +17,8 @@ def reference() -> str:
     parts = [
         "# Command line",
         "Made by `python docs/make_cli_reference.py` from the `--help` of each command.",
-        "Exit codes: 0 measured, also with warnings; 1 an input was rejected or failed; 2 wrong use; 130 interrupted.",
+        "Exit codes: 0 measured, also with warnings; 1 an input was rejected or failed; 2 wrong use; 3 the results "
+        "store cannot be used; 130 interrupted.",
     ]
     context = click.Context(cli, info_name="nta")
     for name in COMMANDS:

@@ -1,15 +1,20 @@
-"""What all tests share: other people's data, named requirements, and a measurement that costs nothing."""
+"""What all tests share: other people's data, named requirements, a database server, a measurement at no cost."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import socket
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from store_records import PostgresServer
 
 from nta.concentration import Concentration
 from nta.diffusion import Diffusion
@@ -31,6 +36,17 @@ def demand(name: str, available: bool, reason: str) -> None:
     if name in os.environ.get("NTA_TEST_REQUIRE", "").split(","):
         pytest.fail(f"{name} is required here: {reason}")
     pytest.skip(f"{name}: {reason}")
+
+
+def is_long_run() -> bool:
+    """Whether ``NTA_TEST_LONG`` asks for the full number of kills and seconds, which take minutes."""
+    return os.environ.get("NTA_TEST_LONG", "") not in ("", "0")
+
+
+@pytest.fixture(scope="session")
+def long_run() -> bool:
+    """Whether the long form of a test is asked for."""
+    return is_long_run()
 
 
 @pytest.fixture(autouse=True)
@@ -161,3 +177,47 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
     module.analyze = fake.analyze
     monkeypatch.setitem(sys.modules, "nta.pipeline", module)
     return fake
+
+
+def _programs() -> Path | None:
+    """Return the folder of PostgreSQL's programs: Debian keeps them out of the path."""
+    found = shutil.which("initdb")
+    if found is not None:
+        return Path(found).parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return installed[-1].parent if installed else None
+
+
+@pytest.fixture(scope="session")
+def postgres(require) -> Iterator[PostgresServer]:
+    """A private server on a free port of the loopback, run by a user who is not root."""
+    pytest.importorskip("psycopg", reason="postgresql: its driver is not installed")
+    programs = _programs()
+    require("postgresql", programs is not None, "initdb is not installed")
+    assert programs is not None
+    folder = Path(tempfile.mkdtemp(prefix="nta-pg-"))
+    user = "postgres" if os.getuid() == 0 else None  # the server refuses to be run by root
+    if user is not None:
+        shutil.chown(folder, user)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = PostgresServer(programs, folder / "data", port, user)
+    try:
+        server.run("initdb", "--username=nta", "--auth=trust", "--no-sync", "--pgdata", server.data)
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, require) -> Iterator[Path]:
+    """A tmpfs of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True)
+    require("tmpfs", done.returncode == 0, f"a tmpfs cannot be mounted: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

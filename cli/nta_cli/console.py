@@ -26,19 +26,14 @@ from nta.errors import printable
 from nta_cli.main import EXIT_REJECTED, print_error
 
 if TYPE_CHECKING:
-    from nta.batch import Batch
     from nta.estimate import Estimate
     from nta.inspection import FileInfo
     from nta.measurement import Measurement
-    from nta.production import DailyYield
     from nta.progress import Progress as Listener
 
 EXIT_CODES: Final = {"ok": 0, "warn": 0, "rejected": EXIT_REJECTED, "failed": EXIT_REJECTED}
 
-SAMPLES: Final = "samples"
-"""The stage of a batch that counts whole samples and stays on the screen while the others come and go."""
-
-_RELATIVE: Final = "relative: the depth in view is nominal, so only ratios between samples hold"
+RELATIVE: Final = "relative: the depth in view is nominal, so only ratios between samples hold"
 _LEVEL_STYLES: Final = {"info": "dim", "warn": "yellow", "fail": "bold red"}
 
 
@@ -48,11 +43,11 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 class _SpeedColumn(ProgressColumn):
-    """Steps per second; a step is a frame except where whole samples are counted."""
+    """Steps per second; a step is mostly a frame."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        if speed is None or task.description == SAMPLES:
+        if speed is None:
             return Text("")
         return Text(f"{speed:.0f} frames/s" if task.fields.get("is_frames") else f"{speed:.0f}/s", style="cyan")
 
@@ -79,8 +74,8 @@ def progress_bar(*, quiet: bool) -> Iterator[Listener]:
 
         def listen(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
-                for name in [name for name in tasks if name != SAMPLES]:
-                    bar.remove_task(tasks.pop(name))
+                while tasks:
+                    bar.remove_task(tasks.popitem()[1])
                 tasks[stage] = bar.add_task(stage, total=total, is_frames=is_frame_stage(stage))
             bar.update(tasks[stage], completed=done, total=total)
 
@@ -136,19 +131,19 @@ def result_table(measurement: Measurement) -> Table:
         ("D90", size.d90, "nm"),
         ("span (D90 - D10)/D50", size.span, ""),
     ):
-        table.add_row(label, *_cells(estimate, ".2f" if unit == "" else ".1f"), unit)
+        table.add_row(label, *value_and_interval(estimate, ".2f" if unit == "" else ".1f"), unit)
     for number, peak in enumerate(size.peaks, start=1):
         share = "" if math.isnan(peak.fraction) else f", {peak.fraction:.0%} by number"
-        table.add_row(f"peak {number}{share}", *_cells(peak.diameter, ".1f"), "nm")
+        table.add_row(f"peak {number}{share}", *value_and_interval(peak.diameter, ".1f"), "nm")
     table.add_section()
     concentration = measurement.concentration
     unit = "per mL, relative" if concentration.is_relative else "per mL"
-    table.add_row("concentration, cell", *_cells(concentration.measured, ".3g"), unit)
+    table.add_row("concentration, cell", *value_and_interval(concentration.measured, ".3g"), unit)
     if concentration.stock is not None:
-        table.add_row("concentration, stock", *_cells(concentration.stock, ".3g"), unit)
+        table.add_row("concentration, stock", *value_and_interval(concentration.stock, ".3g"), unit)
     table.add_section()
     counts = measurement.counts
-    table.add_row("particles per frame", _number(counts.particles_per_frame, ".1f"), "", "")
+    table.add_row("particles per frame", number_text(counts.particles_per_frame, ".1f"), "", "")
     table.add_row("tracks, of them sized", f"{_count(counts.tracks)}, {_count(counts.tracks_used)}", "", "")
     return table
 
@@ -156,7 +151,7 @@ def result_table(measurement: Measurement) -> Table:
 def notes(measurement: Measurement) -> Iterator[Text]:
     """Yield one line for what is relative, and one for each flag."""
     if measurement.concentration.is_relative and not measurement.concentration.measured.is_missing:
-        yield Text(_RELATIVE, style="dim")
+        yield Text(RELATIVE, style="dim")
     if measurement.message:
         yield Text(measurement.message)
     for flag in measurement.flags:
@@ -178,9 +173,9 @@ def print_comparison(
         table.add_row(
             printable(file.name),
             str(len(record.captures)),
-            *(_number(one.value, ".1f") for one in (size.mode, size.d10, size.d50, size.d90)),
-            _number(record.concentration.measured.value, ".3g"),
-            _number(None if stock is None else stock.value, ".3g"),
+            *(number_text(one.value, ".1f") for one in (size.mode, size.d10, size.d50, size.d90)),
+            number_text(record.concentration.measured.value, ".3g"),
+            number_text(None if stock is None else stock.value, ".3g"),
         )
     console.print(table)
     for file, record in zip(files, records, strict=True):
@@ -218,44 +213,8 @@ def _told(value: object) -> str:
     return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else printable(str(value))
 
 
-def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
-    """Print one line a sample, particles per day, and their sum."""
-    console = make_console(stderr=to_stderr)
-    samples = Table(title="Samples", title_justify="left", title_style="bold", header_style="bold")
-    for heading in ("day", "sample", "status", "D50, nm", "stock, particles/mL", "message"):
-        samples.add_column(heading, justify="right" if "," in heading else "left", overflow="fold")
-    for outcome in batch.outcomes:
-        stock = outcome.concentration.stock
-        message = outcome.message if outcome.status in ("rejected", "failed") else " ".join(outcome.flags)
-        samples.add_row(
-            outcome.sample.day,
-            printable(outcome.sample.name),
-            outcome.status,
-            _number(outcome.size.d50.value, ".1f"),
-            _number(None if stock is None else stock.value, ".3g"),
-            message,
-        )
-    console.print(samples)
-    console.print(_yield_table(yields))
-    console.print(yields.message, soft_wrap=True)
-    if yields.is_relative:
-        console.print(_RELATIVE, style="dim", soft_wrap=True)
-    console.print(f"Files: {printable(str(batch.directory))}", soft_wrap=True)
-
-
-def _yield_table(yields: DailyYield) -> Table:
-    table = Table(title="Particles per day", title_justify="left", title_style="bold", header_style="bold")
-    for heading in ("day", "particles", "95 % interval"):
-        table.add_column(heading, justify="left" if heading == "day" else "right", overflow="fold")
-    for day in yields.days:
-        missing = "; ".join(day.reasons)
-        table.add_row(day.day, *(("missing", missing) if missing else _cells(day.particles, ".3g")))
-    table.add_section()
-    table.add_row("sum", *_cells(yields.total, ".3g"))
-    return table
-
-
-def _number(value: float | None, form: str) -> str:
+def number_text(value: float | None, form: str) -> str:
+    """Return a number in a form, a dash where there is none."""
     return "-" if value is None or math.isnan(value) else format(value, form)
 
 
@@ -263,7 +222,8 @@ def _count(value: int | None) -> str:
     return "-" if value is None else str(value)
 
 
-def _cells(estimate: Estimate, form: str) -> tuple[str, str]:
+def value_and_interval(estimate: Estimate, form: str) -> tuple[str, str]:
+    """Return an estimate as two cells."""
     if math.isnan(estimate.low) or math.isnan(estimate.high):
-        return _number(estimate.value, form), "-"
-    return _number(estimate.value, form), f"{estimate.low:{form}} to {estimate.high:{form}}"
+        return number_text(estimate.value, form), "-"
+    return number_text(estimate.value, form), f"{estimate.low:{form}} to {estimate.high:{form}}"

@@ -17,13 +17,14 @@ from typing import Any, Final, NamedTuple
 import click
 
 from nta import __version__
-from nta.errors import NTAError, UsageError, printable
+from nta.errors import NTAError, StoreError, UsageError, printable
 
 DEBUG: Final = "nta_cli.debug"
 """Key of click's shared ``meta`` under which ``--debug`` is remembered."""
 
 EXIT_REJECTED: Final = 1
 EXIT_USAGE: Final = 2
+EXIT_STORE: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
 
@@ -40,8 +41,13 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "batch": LazyCommand(
         "nta_cli.batch", "batch", "Measure the samples of a manifest; particles per day and their sum."
     ),
+    "watch": LazyCommand("nta_cli.watch", "watch", "Measure captures as an instrument writes them into a folder."),
+    "list": LazyCommand("nta_cli.records", "list_records", "List the samples of a results store."),
+    "show": LazyCommand("nta_cli.records", "show", "Show what is on record of one measurement."),
+    "mark": LazyCommand("nta_cli.records", "mark", "Exclude a measurement, or include it again, with a reason."),
+    "verify": LazyCommand("nta_cli.records", "verify", "Walk the audit chain of a store."),
     "calibrate": LazyCommand("nta_cli.calibrate", "calibrate", "Calibrate the depth in view from captures of beads."),
-    "export": LazyCommand("nta_cli.export", "export", "Write a result in the layout of another program."),
+    "export": LazyCommand("nta_cli.export", "export", "Write a result, or the records of a store, for other programs."),
     "import": LazyCommand("nta_cli.imports", "import_", "Read results of NanoSight and ZetaView; compare them."),
     "info": LazyCommand("nta_cli.info", "info", "Say what is in a file, and what would be assumed."),
     "settings": LazyCommand("nta_cli.settings", "settings", "Write or check a settings file."),
@@ -94,7 +100,7 @@ class LazyGroup(click.Group):
             if ctx.meta.get(DEBUG):
                 traceback.print_exc()
             print_error(str(error))
-            return EXIT_USAGE if isinstance(error, UsageError) else EXIT_REJECTED
+            return _exit_code(error)
 
     def main(
         self,
@@ -119,6 +125,12 @@ class LazyGroup(click.Group):
             print_error("interrupted")
             code = EXIT_INTERRUPTED
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, StoreError):
+        return EXIT_STORE
+    return EXIT_USAGE if isinstance(error, UsageError) else EXIT_REJECTED
 
 
 def _accept_any_terminal() -> None:
@@ -155,7 +167,7 @@ def cli(ctx: click.Context) -> None:
     """Nanoparticle tracking analysis: from scatter videos to sizes, concentrations and daily yields.
 
     `nta COMMAND --help` explains a command. Exit codes: 0 measured (also with warnings), 1 an input was
-    rejected or failed, 2 wrong use, 130 interrupted.
+    rejected or failed, 2 wrong use, 3 the results store cannot be used, 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)

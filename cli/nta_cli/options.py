@@ -335,3 +335,35 @@ json_option = click.option(
     help="Print the result as JSON alone on stdout, everything else on stderr.",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+store_option = click.option(
+    "--store",
+    "location",
+    metavar="FILE|URL",
+    help="Results store: a SQLite file, a folder that holds nta.sqlite, or postgresql://user@host/name.",
+)
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    "n_jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that measure at the same time, one thread each.",
+)
+timeout_option = click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=1.0),
+    default=3600.0,
+    show_default=True,
+    metavar="S",
+    help="Longest time for one job, s; then it is stopped and tried once more.",
+)
+cluster_option = click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Measure on a Dask cluster: the scheduler's tls:// or tcp:// address, or `local` for one of -j workers here.",
+)
+json_lines_option = click.option(
+    "--json-lines", is_flag=True, help="Print every step as one line of JSON on stdout, and the result as the last."
+)

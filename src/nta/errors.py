@@ -61,3 +61,9 @@ class MissingExtraError(UsageError):
     """An optional dependency is not installed; the message names the extra that brings it (exit 2)."""
 
     code = "missing_extra"
+
+
+class StoreError(NTAError):
+    """The results store cannot be used: unreachable, damaged, of another program or a newer version (exit 3)."""
+
+    code = "store"

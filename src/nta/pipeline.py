@@ -35,6 +35,7 @@ from nta.progress import Progress, silent
 from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibration, of_threshold
 from nta.record import (
     Measured,
+    Refused,
     capture_of,
     counts,
     found_by_the_way,
@@ -42,7 +43,6 @@ from nta.record import (
     ledger,
     provenance_of,
     refused,
-    status_of,
     values_of,
     verdict,
     video_flags,
@@ -53,7 +53,7 @@ from nta.tracking import Tracks, link
 from nta.uncertainty import systematic_relative_sd
 from nta.video import open_video
 
-__all__ = ["analyze"]
+__all__ = ["analyze", "measure_capture", "measure_sample"]
 
 
 _SECOND_PASS_SHARE: Final = 0.8
@@ -119,27 +119,57 @@ def analyze(
             raise UsageError(f"there is no file {blank!r} to take as the blank")
     given_inputs = inputs_of(paths)
     name = sample if sample is not None else sample_name(given_inputs, paths)
-    provenance = provenance_of(settings, started)
     if any(one.kind == "tracks" for one in given_inputs):
-        return measure_tables(name, given_inputs, settings, provenance, report)
-    measured: list[Measured] = []
-    captures: list[Capture] = []
-    refusals: list[NTAError] = []
-    for one in given_inputs:
-        try:
-            done = _measure_capture(one, settings, report)
-        except UsageError:
-            raise
-        except NTAError as error:
-            refusals.append(error)
-            captures.append(Capture(str(one.path), hash_of(one.path), status=status_of(error)))
-        else:
-            measured.append(done)
-            captures.append(capture_of(done))
+        return measure_tables(name, given_inputs, settings, provenance_of(settings, started), report)
+    found = [measure_capture(one, settings, report) for one in given_inputs]
+    return measure_sample(name, given_inputs, found, settings, calibration, started=started, progress=report)
+
+
+def measure_sample(
+    name: str,
+    inputs: Sequence[Input],
+    found: Sequence[Measured | Refused],
+    settings: Settings,
+    calibration: Calibration | None = None,
+    *,
+    started: datetime,
+    remarks: tuple[Flag, ...] = (),
+    progress: Progress = silent,
+) -> Measurement:
+    """Measure one sample from its captures, each already searched and linked.
+
+    Parameters
+    ----------
+    name : str
+        Name of the sample.
+    inputs : sequence of Input
+        The captures.
+    found : sequence of Measured or Refused
+        What :func:`measure_capture` returned for each of them.
+    settings : Settings
+        As :func:`nta.calibration.with_calibration` returned them, with the blank that shall be subtracted.
+    calibration : Calibration, optional
+        What that function returned with them.
+    started : datetime
+        For the record.
+    remarks : tuple of Flag
+        What only the caller knows of the captures.
+    progress : callable, optional
+        Told ``(stage, done, total)``.
+
+    Raises
+    ------
+    UsageError
+        If the blank cannot be used.
+    """
+    measured = [one for one in found if isinstance(one, Measured)]
+    refusals = [one.error for one in found if isinstance(one, Refused)]
+    captures = [capture_of(one) if isinstance(one, Measured) else one.capture() for one in found]
+    provenance = provenance_of(settings, started)
     if not measured:
         return refused(name, captures, refusals[0], settings, provenance)
-    found = _sized(name, given_inputs, captures, measured, refusals, settings, calibration, provenance, report)
-    return _without_blank(found, settings, report) if settings.blank else found
+    sized = _sized(name, inputs, captures, measured, refusals, settings, calibration, provenance, progress, remarks)
+    return _without_blank(sized, settings, progress) if settings.blank else sized
 
 
 def _without_blank(sample: Measurement, settings: Settings, progress: Progress) -> Measurement:
@@ -164,7 +194,32 @@ def _announce_kernels(progress: Progress) -> None:
         progress("compiling the numerical kernels, once on this machine", 1, 1)
 
 
-def _measure_capture(one: Input, settings: Settings, progress: Progress) -> Measured:
+def measure_capture(one: Input, settings: Settings, progress: Progress = silent) -> Measured | Refused:
+    """Return the spots and tracks of one capture, or why it cannot be measured.
+
+    Parameters
+    ----------
+    one : Input
+        A video, with what is stated beside it.
+    settings : Settings
+        As :func:`nta.calibration.with_calibration` returned them.
+    progress : callable, optional
+        Told ``(stage, done, total)``.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing or a setting does not fit it: the call itself is wrong.
+    """
+    try:
+        return _search_and_link(one, settings, progress)
+    except UsageError:
+        raise
+    except NTAError as error:
+        return Refused(one.path, hash_of(one.path), error)
+
+
+def _search_and_link(one: Input, settings: Settings, progress: Progress) -> Measured:
     """Return the spots and tracks of one capture; the second linking looks no wider than the first one's sizes ask."""
     if one.refusal is not None:
         raise one.refusal
@@ -205,6 +260,7 @@ def _sized(
     calibration: Calibration | None,
     provenance: Provenance,
     progress: Progress,
+    remarks: tuple[Flag, ...],
 ) -> Measurement:
     tracks = _together([one.tracks for one in measured])
     values = values_of(measured, settings)
@@ -239,6 +295,7 @@ def _sized(
     agreement = agreement_of(capture_results(names, tracks, diffusion, distribution, settings, **areas))
     sensitivity = _sensitivity(measured, tracks, settings, distribution, concentration)
     flags = (
+        *remarks,
         *(flag("capture_rejected", str(error)) for error in refusals),
         *video_flags(measured),
         *flags_of_inputs(inputs, values, name, calibration),

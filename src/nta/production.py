@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from nta.batch import Batch
 from nta.errors import UsageError
 from nta.estimate import Estimate
-from nta.measurement import Status
+
+if TYPE_CHECKING:
+    from nta.measurement import Status
 
 MISSING: Final[dict[str, str]] = {
+    "excluded": "the measurement is excluded; nta show tells why",
     "no_measurement": "the measurement was rejected or failed; see its message, and measure again",
     "no_concentration": "no concentration was measured; see the flags of the measurement",
     "no_dilution": "the dilution is not stated; write it into the manifest (1 = undiluted)",
@@ -43,6 +45,8 @@ class Harvest:
         Whether there is a concentration in the measuring cell, so that only the dilution is lacking.
     is_relative : bool
         Whether the concentration rests on a nominal depth.
+    is_excluded : bool
+        Whether somebody has decided that the measurement does not count.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class Harvest:
     volume_ml: float | None
     is_measured: bool = True
     is_relative: bool = False
+    is_excluded: bool = False
 
     def __post_init__(self) -> None:
         if self.volume_ml is not None and not self.volume_ml > 0:
@@ -66,7 +71,9 @@ class Harvest:
     def missing(self) -> tuple[str, ...]:
         """The codes of :data:`MISSING` that hold; empty when the number of particles is known."""
         codes: list[str] = []
-        if self.status in ("rejected", "failed"):
+        if self.is_excluded:
+            codes.append("excluded")
+        elif self.status in ("rejected", "failed"):
             codes.append("no_measurement")
         elif self.stock is None:
             codes.append("no_dilution" if self.is_measured else "no_concentration")
@@ -177,20 +184,3 @@ def _day(label: str, harvests: list[Harvest]) -> Day:
     reasons = tuple(f"{harvest.sample}: {MISSING[code]}" for harvest in harvests for code in harvest.missing)
     particles = Estimate.missing() if reasons else sum_of(harvest.particles for harvest in harvests)
     return Day(label, tuple(harvest.sample for harvest in harvests), particles, reasons)
-
-
-def harvests_of(batch: Batch) -> tuple[Harvest, ...]:
-    """Return the samples of a batch as harvests, failures included."""
-    return tuple(
-        Harvest(
-            day=outcome.sample.day,
-            sample=outcome.sample.name,
-            status=outcome.status,
-            stock=outcome.concentration.stock,
-            volume_ml=outcome.sample.volume_ml,
-            is_measured=not outcome.concentration.measured.is_missing,
-            # A sample without a concentration says nothing about what the numbers rest on.
-            is_relative=outcome.concentration.is_relative and not outcome.concentration.measured.is_missing,
-        )
-        for outcome in batch.outcomes
-    )

@@ -42,6 +42,9 @@ _ON_RECORD: Final = (
 )
 """Settings that change the result and that no step reports: kept where somebody stated them."""
 
+_BROKEN_DOWN: Final = ("failed", "internal_error", "worker_died", "timeout", "usage", "settings")
+"""Codes of errors that say nothing against the file."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -50,6 +53,19 @@ class Measured:
     video: Video
     detections: Detections
     tracks: Tracks
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One capture that cannot be measured: its path, its hash (``None`` if it is no file), and why."""
+
+    path: Path
+    sha256: str | None
+    error: NTAError
+
+    def capture(self) -> Capture:
+        """Return what the result says of it."""
+        return Capture(str(self.path), self.sha256, status=status_of(self.error))
 
 
 def values_of(measured: list[Measured], settings: Settings) -> dict[str, Sourced]:
@@ -148,7 +164,7 @@ def capture_of(one: Measured) -> Capture:
 
 def status_of(error: NTAError) -> Status:
     """Return the status of an input that was refused: broken down, or understood and not to be measured."""
-    return "failed" if error.code == "failed" else "rejected"
+    return "failed" if error.code in _BROKEN_DOWN else "rejected"
 
 
 def hash_of(path: Path) -> str | None:

@@ -141,4 +141,7 @@ def test_export_writes_beside_the_result_and_never_over_it(exports, tmp_path):
     assert "is there already" in again.stderr
     assert run("export", folder, "--as", "parquet", "-o", tmp_path / "d.parquet").exit_code == 0
     assert "holds no tracks" in run("export", folder, "--as", "trackpy").stderr
-    assert run("export", tmp_path, "--as", "parquet").exit_code == 2
+    neither = run("export", tmp_path, "--as", "parquet", "-o", tmp_path / "x.parquet")
+    assert neither.exit_code == 3  # no result, and no store either
+    assert str(tmp_path) in neither.stderr
+    assert "give --as nanosight, parquet, trackpy, and no --table" in run("export", folder, "--as", "csv").stderr

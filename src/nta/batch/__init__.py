@@ -1,26 +1,96 @@
-"""A day's work: a manifest of samples in, one result folder a sample and one table of all of them out.
+"""A day's work, a campaign, a laboratory: a manifest in, every sample on record and in a folder of its own out.
 
-The manifest is a CSV with the columns ``day,sample,video,dilution,volume_ml``, one row a video; several rows
-with the same sample are its captures. Everything that is wrong with it is said at once, before anything runs.
+One capture is one job, known by a content key; so is one sample, put together from its captures. What is on record
+under its key is not computed again.
+
+The names are loaded when they are first used: a worker process needs few of them.
 """
 
 from __future__ import annotations
 
-from nta.batch.manifest import COLUMNS, MANIFEST_NAME, Manifest, Sample, find_manifest, read_manifest
-from nta.batch.run import TABLE_NAME, Batch, Outcome, estimate_cells, folder_names, run_batch, table_columns
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "Event": "events",
+    "Listener": "events",
+    "MANIFEST_NAME": "manifest",
+    "TOML_NAME": "manifest",
+    "Manifest": "manifest",
+    "Repeat": "manifest",
+    "Sample": "manifest",
+    "find_manifest": "manifest",
+    "read_manifest": "manifest",
+    "TABLE_NAME": "outcomes",
+    "Batch": "outcomes",
+    "Outcome": "outcomes",
+    "estimate_cells": "outcomes",
+    "folder_names": "outcomes",
+    "harvests_of": "outcomes",
+    "table_columns": "outcomes",
+    "Plan": "plan",
+    "make_plan": "plan",
+    "Work": "jobs",
+    "LocalExecutor": "processes",
+    "JobExecutor": "run",
+    "announce": "run",
+    "prepare_directory": "run",
+    "run_batch": "run",
+    "csv_template": "template",
+}
 
 __all__ = [
-    "COLUMNS",
     "MANIFEST_NAME",
     "TABLE_NAME",
+    "TOML_NAME",
     "Batch",
+    "Event",
+    "JobExecutor",
+    "Listener",
+    "LocalExecutor",
     "Manifest",
     "Outcome",
+    "Plan",
+    "Repeat",
     "Sample",
+    "Work",
+    "announce",
+    "csv_template",
     "estimate_cells",
     "find_manifest",
     "folder_names",
+    "harvests_of",
+    "make_plan",
+    "prepare_directory",
     "read_manifest",
     "run_batch",
     "table_columns",
 ]
+
+if TYPE_CHECKING:
+    from nta.batch.events import Event, Listener
+    from nta.batch.jobs import Work
+    from nta.batch.manifest import MANIFEST_NAME, TOML_NAME, Manifest, Repeat, Sample, find_manifest, read_manifest
+    from nta.batch.outcomes import (
+        TABLE_NAME,
+        Batch,
+        Outcome,
+        estimate_cells,
+        folder_names,
+        harvests_of,
+        table_columns,
+    )
+    from nta.batch.plan import Plan, make_plan
+    from nta.batch.processes import LocalExecutor
+    from nta.batch.run import JobExecutor, announce, prepare_directory, run_batch
+    from nta.batch.template import csv_template
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # the type is that of the name asked for
+    if name not in _HOME:
+        raise AttributeError(f"module 'nta.batch' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"nta.batch.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,131 +1,86 @@
-"""A manifest in; one result folder a sample and one table of all of them out."""
+"""A plan in; every job that must run, run; what came of it, on record."""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Protocol
 
-from nta.batch.manifest import Manifest, Sample
-from nta.concentration import Concentration
-from nta.csvtable import Cell, csv_text, write_whole
-from nta.errors import NTAError, UsageError
-from nta.estimate import Estimate
-from nta.measurement import Measurement, Status
-from nta.progress import Progress, silent
+from nta.batch import keys
+from nta.batch.events import Event, Listener, ignore
+from nta.batch.jobs import CaptureDone, CaptureTask, SampleDone, SampleTask, Work
+from nta.batch.manifest import Manifest
+from nta.batch.outcomes import TABLE_NAME, Batch, Outcome, outcome_of
+from nta.batch.plan import CaptureJob, Plan, SampleJob, folder_is_whole, make_plan, remarks_of_store
+from nta.batch.processes import JobTimeout, LocalExecutor, Report, WorkerDied
+from nta.batch.recording import Recorder, tell_nobody
+from nta.errors import NTAError, StoreError, UsageError
 from nta.settings import Settings
-from nta.size_statistics import SizeStatistics
+from nta.store import DEFAULT_NAME, Store, summary_of
 
 logger = logging.getLogger(__name__)
 
-TABLE_NAME: Final = "batch.csv"
+DEFAULT_TIMEOUT_S: Final = 3600.0
 
-# What a broken input or a full disk can raise below the library's own errors. One sample must not end a
-# night's work, so these become its row, with the trace in the log; an interruption is none of them.
-_BREAKDOWNS: Final = (OSError, ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one sample of a batch ended, and its numbers; missing ones are NaN or ``None``, never 0."""
-
-    sample: Sample
-    status: Status
-    status_code: str | None
-    message: str
-    folder: str | None = None
-    size: SizeStatistics = field(default_factory=SizeStatistics.missing)
-    concentration: Concentration = field(default_factory=Concentration.missing)
-    dilution: float | None = None
-    particles_per_frame: float | None = None
-    tracks_used: int | None = None
-    flags: tuple[str, ...] = ()
-
-    def row(self) -> dict[str, Cell]:
-        """Return the sample's row of ``batch.csv``."""
-        row: dict[str, Cell] = {
-            "day": self.sample.day,
-            "sample": self.sample.name,
-            "status": self.status,
-            "status_code": self.status_code,
-            "message": self.message,
-            "captures": len(self.sample.videos),
-            "dilution": self.dilution,
-            "volume_ml": self.sample.volume_ml,
-            "particles_per_frame": self.particles_per_frame,
-            "tracks_used": self.tracks_used,
-            "volume_source": self.concentration.volume_source,
-            "flags": " ".join(self.flags),
-            "folder": self.folder,
-        }
-        for name, unit, estimate in _estimates(self.size, self.concentration):
-            row |= estimate_cells(name, unit, estimate)
-        return row
+_ATTEMPTS: Final = 2
+_POLL_S: Final = 0.2
+_TABLE_EVERY_S: Final = 10.0
 
 
-@dataclass(frozen=True)
-class Batch:
-    """All outcomes of a manifest, and the folder in which the results lie."""
+class JobExecutor(Protocol):
+    """Where jobs run: local processes or a cluster, both in the form of :mod:`concurrent.futures`."""
 
-    manifest: Manifest
-    directory: Path
-    outcomes: tuple[Outcome, ...]
+    n_workers: int
+    report: Report | None
 
-    @property
-    def all_measured(self) -> bool:
-        """Whether no sample was rejected or failed."""
-        return all(outcome.status in ("ok", "warn") for outcome in self.outcomes)
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:  # noqa: ANN401
+        """Run ``fn(*args)`` somewhere."""
 
-
-def estimate_cells(name: str, unit: str, estimate: Estimate) -> dict[str, Cell]:
-    """Return an estimate as three cells: ``name_unit``, ``name_low_unit``, ``name_high_unit``."""
-    return {
-        f"{name}{part}{unit}": number
-        for part, number in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
-    }
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers, at once with ``cancel_futures``."""
 
 
-def _estimates(size: SizeStatistics, concentration: Concentration) -> Iterator[tuple[str, str, Estimate]]:
-    for name in SizeStatistics.STATISTICS:
-        yield name, "" if name == "span" else "_nm", getattr(size, name)
-    yield "measured", "_per_ml", concentration.measured
-    yield "stock", "_per_ml", concentration.stock if concentration.stock is not None else Estimate.missing()
+def prepare_directory(directory: Path) -> None:
+    """Make the folder of the results, or refuse one that holds something else.
 
-
-def table_columns() -> tuple[str, ...]:
-    """Return the columns of ``batch.csv``: words, then numbers with their intervals, then the folder."""
-    row = Outcome(Sample("", "", ()), "ok", None, "").row()
-    numbers = [name for name in row if name.endswith(("_nm", "_per_ml")) or name.startswith("span")]
-    words = [name for name in row if name not in numbers and name not in ("flags", "folder")]
-    return (*words, *numbers, "flags", "folder")
-
-
-def folder_names(samples: Sequence[Sample]) -> tuple[str, ...]:
-    """Return one folder name a sample: portable, and different also where letter case does not count."""
-    names: list[str] = []
-    taken: set[str] = set()
-    for sample in samples:
-        base = re.sub(r"[^\w.-]+", "_", sample.name).strip("._-")[:80] or "sample"
-        name, number = base, 2
-        while name.casefold() in taken:
-            name, number = f"{base}-{number}", number + 1
-        taken.add(name.casefold())
-        names.append(name)
-    return tuple(names)
+    Raises
+    ------
+    UsageError
+        If it is a file, or holds something and neither a ``batch.csv`` nor a store.
+    StoreError
+        If it cannot be made.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{str(directory)!r} is a file; give a folder for the results")
+    known = (TABLE_NAME, DEFAULT_NAME)
+    if directory.is_dir() and any(directory.iterdir()) and not any((directory / name).is_file() for name in known):
+        raise UsageError(f"{str(directory)!r} holds other files and no {TABLE_NAME}; give another folder")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make the folder {str(directory)!r}: {error.strerror}; choose another with -o"
+        ) from None
 
 
 def run_batch(
     manifest: Manifest,
     directory: str | Path,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    *,
+    store: Store | None = None,
+    executor: JobExecutor | None = None,
+    listen: Listener = ignore,
+    work: Work | None = None,
+    told: Callable[[str], None] = tell_nobody,
 ) -> Batch:
-    """Measure every sample of a manifest; a sample that fails becomes a row, and the rest go on.
-
-    ``batch.csv`` is written anew after each sample, so that an interrupted batch leaves what was done.
+    """Measure what is missing or changed of a manifest; what fails becomes a row, and the rest go on.
 
     Parameters
     ----------
@@ -134,69 +89,257 @@ def run_batch(
     directory : path
         Where ``batch.csv`` and one result folder a sample go; made when it is not there.
     settings : Settings, optional
-        For all samples; a dilution in the manifest ranks above one in the settings.
-    progress : Progress, optional
-        Called with the stage ``samples`` and with the stages of each sample.
+        For all samples. The manifest ranks above a settings file and below the command line.
+    store : Store, optional
+        Where results are put on record; ``nta.sqlite`` in ``directory`` when not given.
+    executor : JobExecutor, optional
+        Where the jobs run; one local process when not given. It is shut down at the end.
+    listen : callable, optional
+        Told every :class:`Event`.
+    work : Work, optional
+        The functions that do the jobs.
+    told : callable, optional
+        Told when something was written (:data:`nta.batch.recording.WRITE_POINTS`).
 
     Raises
     ------
     UsageError
-        If ``directory`` is a file, or holds something and no ``batch.csv``.
+        If ``directory`` is a file or holds something else, or a calibration or a blank is missing.
+    StoreError
+        If results cannot be put on record; what was recorded before stays, and a rerun goes on from there.
     """
     directory = Path(directory)
-    listen = progress if progress is not None else silent
-    _prepare(directory)
-    outcomes: list[Outcome] = []
-    _write_table(directory, outcomes)
-    for sample, folder in zip(manifest.samples, folder_names(manifest.samples), strict=True):
-        listen("samples", len(outcomes), len(manifest.samples))
-        outcomes.append(_run_sample(sample, directory / folder, settings or Settings(), listen))
-        _write_table(directory, outcomes)
-    listen("samples", len(outcomes), len(manifest.samples))
-    return Batch(manifest, directory, tuple(outcomes))
+    prepare_directory(directory)
+    store = store if store is not None else Store.open(directory / DEFAULT_NAME)
+    plan = make_plan(manifest, directory, settings or Settings(), store)
+    recorder = Recorder(store, told)
+    recorder.plan(plan.samples)
+    announce(plan, listen)
+    run = _Run(manifest, directory, plan, recorder, work or Work(), listen)
+    if not plan.is_done:
+        run.execute(executor if executor is not None else LocalExecutor(1, timeout_s=DEFAULT_TIMEOUT_S))
+    elif executor is not None:
+        executor.shutdown()
+    return run.finish()
 
 
-def _prepare(directory: Path) -> None:
-    if directory.exists() and not directory.is_dir():
-        raise UsageError(f"{str(directory)!r} is a file; give a folder for the results")
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / TABLE_NAME).is_file():
-        raise UsageError(f"{str(directory)!r} holds other files and no {TABLE_NAME}; give another folder")
-    directory.mkdir(parents=True, exist_ok=True)
+def announce(plan: Plan, listen: Listener) -> None:
+    """Tell every job of a plan with its state and reason."""
+    for job in plan.samples:
+        for excluded in job.sample.excluded:
+            listen(
+                Event("planned", "capture", str(excluded.video), job.sample.name, "excluded", reason=excluded.reason)
+            )
+    for capture in plan.captures:
+        sample = plan.samples[capture.sample].sample.name
+        listen(Event("planned", "capture", str(capture.path), sample, capture.state, capture.reason))
+    for job in plan.samples:
+        listen(Event("planned", "sample", job.sample.name, job.sample.name, job.state, job.reason))
 
 
-def _write_table(directory: Path, outcomes: Sequence[Outcome]) -> None:
-    write_whole(directory / TABLE_NAME, csv_text(table_columns(), (outcome.row() for outcome in outcomes)))
+@dataclass(slots=True)
+class _Running:
+    """A job that somebody works on, and how often it was tried before."""
+
+    job: CaptureJob | int
+    attempt: int = 1
 
 
-def _run_sample(sample: Sample, folder: Path, settings: Settings, progress: Progress) -> Outcome:
-    # The manifest lies beside the videos and speaks of them, as a sidecar does.
-    settings = settings.updated("sidecar", {"dilution": sample.dilution})
-    # Here and not above: a fault in the manifest is said before the libraries that measure have loaded.
-    from nta.pipeline import analyze
+class _Run:
+    """The state of a batch while it runs; everything here happens in one thread."""
 
-    try:
-        measurement = analyze(sample.videos, settings=settings, sample=sample.name, progress=progress)
-        measurement.save(folder)
-    except NTAError as error:
-        return Outcome(sample, "failed", error.code, str(error), dilution=settings.dilution)
-    except _BREAKDOWNS as error:
-        logger.debug("sample %r broke down", sample.name, exc_info=error)
-        message = f"nta broke down ({type(error).__name__}: {error}); analyse it alone with --debug"
-        return Outcome(sample, "failed", "internal_error", message, dilution=settings.dilution)
-    return _outcome(sample, measurement, folder.name, settings.dilution)
+    def __init__(
+        self, manifest: Manifest, directory: Path, plan: Plan, recorder: Recorder, work: Work, listen: Listener
+    ) -> None:
+        self.manifest, self.directory, self.plan = manifest, directory, plan
+        self.recorder, self.work, self.listen = recorder, work, listen
+        self.store = recorder.store
+        self.others = {sample.identity for sample in manifest.samples}
+        self.keys: list[list[str]] = [[""] * len(job.sample.videos) for job in plan.samples]
+        self.missing = [0] * len(plan.samples)
+        self.outcomes: dict[int, Outcome] = {}
+        self.captures: deque[_Running] = deque()
+        self.samples: deque[_Running] = deque()
+        self.running: dict[Future[Any], _Running] = {}
+        self.reports: SimpleQueue[tuple[Future[Any], str, int, int | None]] = SimpleQueue()
+        self.done = 0
+        self.table_written = time.monotonic()
+        self._queue_up()
+
+    def _queue_up(self) -> None:
+        for capture in self.plan.captures:
+            self.keys[capture.sample][capture.position] = capture.key or ""
+            if capture.state == "run":
+                self.missing[capture.sample] += 1
+                self.captures.append(_Running(capture))
+        for number, job in enumerate(self.plan.samples):
+            if not job.sample.videos:
+                excluded = "every capture of it is excluded"
+                self.outcomes[number] = Outcome(job.sample, "rejected", "excluded", excluded)
+            elif job.state == "done":
+                self._settle(number, self.store.current(job.sample.identity))
+            elif not self.missing[number]:
+                self.samples.append(_Running(number))
+        waiting = sum(missing > 0 for missing in self.missing)
+        self.total = len(self.captures) + len(self.samples) + waiting
+
+    def execute(self, executor: JobExecutor) -> None:
+        """Run all jobs; an interruption ends the workers at once and leaves what was recorded."""
+        executor.report = lambda *report: self.reports.put(report)
+        finished = False
+        try:
+            executor.submit(self.work.warm_up).result()
+            while self.captures or self.samples or self.running:
+                self._start(executor)
+                done, _ = wait(self.running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+                self._pass_on_reports()
+                # In the order in which they were started: what finishes together is recorded in one order.
+                for future in [future for future in self.running if future in done]:
+                    self._finished(self.running.pop(future), future)
+                if time.monotonic() - self.table_written > _TABLE_EVERY_S:
+                    self.finish()
+            finished = True
+        finally:
+            executor.shutdown(cancel_futures=not finished)
+
+    def _start(self, executor: JobExecutor) -> None:
+        # One more than there are workers, so that none waits while the last result is written.
+        while len(self.running) <= executor.n_workers and (self.samples or self.captures):
+            one = (self.samples or self.captures).popleft()
+            future = self._submit(executor, one)
+            if future is not None:
+                self.running[future] = one
+                self._tell("started", one)
+
+    def _submit(self, executor: JobExecutor, one: _Running) -> Future[Any] | None:
+        if isinstance(one.job, CaptureJob):
+            return executor.submit(self.work.capture, CaptureTask(one.job.path, one.job.settings))
+        job = self.plan.samples[one.job]
+        inputs = self._inputs(one.job)
+        known = self.store.measurement(job.sample.identity, keys.key_of(inputs))
+        if known is not None and self._is_there_again(job, known):
+            self.done += 1
+            self._settle(one.job, self.store.current(job.sample.identity))
+            return None
+        rows = self.store.known_captures(self.keys[one.job])
+        try:
+            parts = tuple(
+                self.recorder.part(path, key, rows.get(key))
+                for path, key in zip(job.sample.videos, self.keys[one.job], strict=True)
+            )
+        except StoreError as error:
+            self._sample_failed(one, "store", str(error))
+            return None
+        remarks = (*job.remarks, *self._remarks(one.job))
+        return executor.submit(self.work.sample, SampleTask(job.sample.name, job.settings, parts, remarks))
+
+    def _is_there_again(self, job: SampleJob, known: dict[str, Any]) -> bool:
+        """Make an analysis current that is on record already, where its folder still holds it."""
+        if not folder_is_whole(job.folder, known):
+            return False
+        with self.store.writing() as writer:
+            writer.select(known["sample_id"], known["id"])
+        return True
+
+    def _settle(self, number: int, row: Mapping[str, Any] | None) -> None:
+        """Keep the outcome of a sample that is on record."""
+        job = self.plan.samples[number]
+        if row is not None:
+            self.outcomes[number] = outcome_of(job.sample, summary_of(row), job.folder.name, row)
+
+    def _remarks(self, number: int) -> tuple[tuple[str, str], ...]:
+        return remarks_of_store(self.plan.samples[number], self.keys[number], self.store, self.others)
+
+    def _inputs(self, number: int) -> dict[str, Any]:
+        return self.plan.samples[number].inputs(self.keys[number], self._remarks(number))
+
+    def _finished(self, one: _Running, future: Future[Any]) -> None:
+        error = future.exception()
+        if isinstance(error, WorkerDied | JobTimeout):
+            if one.attempt < _ATTEMPTS:
+                self._tell("retried", one, error.code, str(error))
+                (self.captures if isinstance(one.job, CaptureJob) else self.samples).append(
+                    replace(one, attempt=one.attempt + 1)
+                )
+                return
+            result: Any = _given_up(one, error)
+        elif error is not None:
+            raise error
+        else:
+            result = future.result()
+        if isinstance(one.job, CaptureJob):
+            self._capture_finished(one, one.job, result)
+        else:
+            self._sample_finished(one, one.job, result)
+
+    def _capture_finished(self, one: _Running, job: CaptureJob, result: CaptureDone) -> None:
+        self.keys[job.sample][job.position] = self.recorder.capture(job, result)
+        self.missing[job.sample] -= 1
+        if not self.missing[job.sample]:
+            self.samples.append(_Running(job.sample))
+        self._tell("finished", one, result.status, result.message)
+
+    def _sample_finished(self, one: _Running, number: int, result: SampleDone) -> None:
+        job = self.plan.samples[number]
+        if result.files is None:
+            self._sample_failed(one, result.status_code or "failed", result.message)
+            return
+        try:
+            row = self.recorder.sample(job, self._inputs(number), result.files)
+        except UsageError as error:  # something else lies in the way of its folder
+            self._sample_failed(one, error.code, str(error))
+            return
+        self._settle(number, row)
+        self._tell("finished", one, row["status"], row["message"])
+
+    def _sample_failed(self, one: _Running, code: str, message: str) -> None:
+        number = one.job
+        if isinstance(number, CaptureJob):
+            raise TypeError("a capture is no sample")
+        job = self.plan.samples[number]
+        self.recorder.failure(job, code, message)
+        self.outcomes[number] = Outcome(job.sample, "failed", code, message, dilution=job.settings.dilution)
+        self._tell("finished", one, "failed", message)
+
+    def _tell(self, kind: str, one: _Running, status: str = "", reason: str = "") -> None:
+        if kind == "finished":
+            self.done += 1
+        capture = one.job if isinstance(one.job, CaptureJob) else None
+        sample = self.plan.samples[capture.sample if capture is not None else one.job]  # type: ignore[index]
+        if kind == "started":
+            reason = capture.reason if capture is not None else sample.reason
+        name = sample.sample.name if capture is None else str(capture.path)
+        job = "sample" if capture is None else "capture"
+        self.listen(
+            Event(kind, job, name, sample.sample.name, status, reason, done=self.done, total=self.total)  # type: ignore[arg-type]
+        )
+
+    def _pass_on_reports(self) -> None:
+        while True:
+            try:
+                future, stage, done, total = self.reports.get_nowait()
+            except Empty:
+                return
+            one = self.running.get(future)
+            if one is None:
+                continue
+            if isinstance(one.job, CaptureJob):
+                name, sample = str(one.job.path), self.plan.samples[one.job.sample].sample.name
+                self.listen(Event("progress", "capture", name, sample, stage=stage, done=done, total=total))
+            else:
+                sample = self.plan.samples[one.job].sample.name
+                self.listen(Event("progress", "sample", sample, sample, stage=stage, done=done, total=total))
+
+    def finish(self) -> Batch:
+        """Write ``batch.csv`` with every sample that has an outcome so far, and return them."""
+        outcomes = [self.outcomes[number] for number in sorted(self.outcomes)]
+        self.recorder.table(self.directory, outcomes)
+        self.table_written = time.monotonic()
+        return Batch(self.manifest, self.directory, tuple(outcomes), self.done)
 
 
-def _outcome(sample: Sample, measurement: Measurement, folder: str, dilution: float | None) -> Outcome:
-    return Outcome(
-        sample,
-        measurement.status,
-        measurement.status_code,
-        measurement.message,
-        folder=folder,
-        size=measurement.size,
-        concentration=measurement.concentration,
-        dilution=dilution,
-        particles_per_frame=measurement.counts.particles_per_frame,
-        tracks_used=measurement.counts.tracks_used,
-        flags=tuple(flag.code for flag in measurement.flags),
-    )
+def _given_up(one: _Running, error: NTAError) -> CaptureDone | SampleDone:
+    message = f"{error}; it was tried {one.attempt} times"
+    if isinstance(one.job, CaptureJob):
+        return CaptureDone("failed", error.code, message)
+    return SampleDone(None, error.code, message)

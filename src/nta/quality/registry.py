@@ -49,6 +49,7 @@ FLAGS: Final[dict[str, tuple[Level, str]]] = {
     "blank_mismatch": ("warn", "the blank was measured otherwise than the sample"),
     "capture_outlier": ("warn", "one capture of the sample stands apart from the others"),
     "captures_disagree": ("warn", "the captures differ by more than each one's own error explains"),
+    "duplicate_content": ("warn", "a capture holds the same bytes as one of another sample"),
     "capture_rejected": ("warn", "one capture of the sample could not be used"),
     "fps_conflict": ("warn", "two parts of the file state different frame rates"),
     "frame_count": ("warn", "the file holds another number of frames than it states"),

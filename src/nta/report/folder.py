@@ -10,7 +10,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -101,11 +102,48 @@ def save(measurement: Measurement, directory: str | Path) -> Path:
         If the folder cannot be written; what was there before is untouched.
     """
     check_directory(directory, (capture.path for capture in measurement.captures))
-    target = Path(directory).resolve()
+    return _replace_folder(Path(directory), lambda folder: write_files(measurement, folder))
+
+
+def save_files(files: Mapping[str, bytes], directory: str | Path) -> Path:
+    """Write the files of a result that was made elsewhere, as :func:`save` does, and return the folder's path.
+
+    Parameters
+    ----------
+    files : mapping
+        Bytes by name, as :func:`files_of` returns them.
+    directory : path
+        Parents are created.
+
+    Raises
+    ------
+    UsageError
+        If something that is not an nta result is in the way.
+    FailedError
+        If the folder cannot be written; what was there before is untouched.
+    """
+    check_directory(directory)
+
+    def write(folder: Path) -> None:
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+
+    return _replace_folder(Path(directory), write)
+
+
+def files_of(measurement: Measurement) -> dict[str, bytes]:
+    """Return every file of a result by its name."""
+    with tempfile.TemporaryDirectory(prefix="nta-") as folder:
+        write_files(measurement, Path(folder))
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def _replace_folder(directory: Path, write: Callable[[Path], None]) -> Path:
+    target = directory.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _temporary_sibling(target) as folder:
-            write_files(measurement, folder)
+            write(folder)
             _flush(folder)
             _put_in_place(folder, target)
         _flush_directory(target.parent)
@@ -115,7 +153,7 @@ def save(measurement: Measurement, directory: str | Path) -> Path:
             "free some space or choose another folder with -o",
             code="not_writable",
         ) from error
-    return Path(directory)
+    return directory
 
 
 def write_files(measurement: Measurement, folder: Path) -> None:

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -95,7 +95,7 @@ def read_distribution(path: Path) -> pd.DataFrame:
     return pd.DataFrame(np.array(rows, dtype=float).reshape(len(rows), len(names)), columns=names)
 
 
-def write_noun(path: Path, noun: Any, beside: Mapping[str, Any] | None = None) -> None:  # noqa: ANN401
+def write_noun(path: Path | BinaryIO, noun: Any, beside: Mapping[str, Any] | None = None) -> None:  # noqa: ANN401
     """Write a frozen dataclass with a ``table`` as Parquet, with units in the metadata of the columns.
 
     An array with one row for each row of the table becomes a column of lists; every other field goes into the
@@ -116,7 +116,7 @@ def write_noun(path: Path, noun: Any, beside: Mapping[str, Any] | None = None) -
     pq.write_table(arrow, path, compression="zstd")
 
 
-def read_noun(path: Path, kind: Callable[..., Noun]) -> tuple[Noun, dict[str, Any]]:
+def read_noun(path: Path | BinaryIO, kind: Callable[..., Noun]) -> tuple[Noun, dict[str, Any]]:
     """Return the dataclass that :func:`write_noun` wrote, and what stood beside it.
 
     Raises
@@ -160,10 +160,11 @@ def _with_units(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def _damaged(path: Path, error: Exception) -> RejectedError:
+def _damaged(path: Path | BinaryIO, error: Exception) -> RejectedError:
     reason = " ".join(str(error).split())
+    named = f"{path.name!r} in {str(path.parent)!r}" if isinstance(path, Path) else "a stored table"
     return RejectedError(
-        f"{path.name!r} in {str(path.parent)!r} is damaged ({reason}); run nta analyze again",
+        f"{named} is damaged ({reason}); run nta analyze again",
         code="unreadable",
     )
 

@@ -1,0 +1,154 @@
+"""From what a manifest names to the files it means: patterns, experiments, folder trees; and which files are one."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+VIDEO_SUFFIXES: Final = (".avi", ".mp4", ".mov", ".mkv", ".tif", ".tiff", ".npy")
+
+# NanoSight: "<name> 2021-04-01 15-28-16.avi", or "<name>_00.avi" with the date option off.
+_STAMP: Final = re.compile(r"[ _-]*(\d{4}-\d{2}-\d{2}) \d{2}-\d{2}-\d{2}$")
+_NUMBER: Final = re.compile(r"[ _-]+\d{1,3}$")
+
+_END_BYTES: Final = 1 << 20
+
+
+def expand(text: str, folder: Path) -> list[Path]:
+    """Return the files that a cell means: paths, patterns and ``.nano`` experiments, separated by semicolons.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not there.
+    """
+    found: list[Path] = []
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        found += _one(part, folder)
+    return found
+
+
+def _one(text: str, folder: Path) -> list[Path]:
+    path = folder / text
+    if path.is_dir():
+        raise ValueError(f"{text!r} is a folder; name its videos, such as {text.rstrip('/')}/*.avi")
+    if path.is_file():
+        return captures_of_experiment(path) if path.suffix.lower() == ".nano" else [path]
+    if glob.has_magic(text):
+        # Path.glob refuses what begins with a slash; the cell may hold a pattern anywhere on the disk.
+        matches = sorted(glob.glob(text, root_dir=folder, recursive=True))  # noqa: PTH207
+        files = [folder / match for match in matches if (folder / match).is_file()]
+        if files:
+            return files
+        raise ValueError(f"no file matches {text!r} in {str(folder)!r}")
+    raise ValueError(f"there is no file {str(path)!r}")
+
+
+def captures_of_experiment(nano: Path) -> list[Path]:
+    """Return the captures of a NanoSight ``.nano`` experiment; they lie beside it.
+
+    Raises
+    ------
+    ValueError
+        If it names none, or one that is not there.
+    """
+    names = _names_in(nano)
+    if not names:
+        raise ValueError(f"{nano.name!r} names no captures under [Filenames]")
+    missing = [name for name in names if not (nano.parent / name).is_file()]
+    if missing:
+        raise ValueError(f"{nano.name!r} names {missing[0]!r}, which is not beside it; copy it there")
+    return [nano.parent / name for name in names]
+
+
+def _names_in(nano: Path) -> list[str]:
+    names: list[str] = []
+    section = ""
+    for line in nano.read_bytes().decode("latin-1").splitlines():
+        if line.strip().startswith("["):
+            section = line.strip().casefold()
+        elif section == "[filenames]" and line.strip():
+            # The instrument's computer runs Windows.
+            names.append(re.split(r"[\\/]", line.strip())[-1])
+    return names
+
+
+@lru_cache(maxsize=256)
+def _experiments(folder: Path) -> dict[str, Path]:
+    experiments = (path for path in sorted(folder.glob("*.nano")) if not path.name.startswith("._"))
+    return {name: nano for nano in experiments for name in _names_in(nano)}
+
+
+def sidecar_sha256(video: Path) -> str | None:
+    """Return the hash of the ``.nano`` beside a video that names it; its values go into the measurement."""
+    nano = _experiments(video.parent).get(video.name)
+    return None if nano is None else hashlib.sha256(nano.read_bytes()).hexdigest()
+
+
+def forget_sidecars() -> None:
+    """Look at the folders again: files may have come since."""
+    _experiments.cache_clear()
+
+
+def find_videos(folder: Path) -> Iterator[Path]:
+    """Yield the videos in a folder tree, sorted; hidden files and results of nta are none."""
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        hidden = any(part.startswith(".") or part.endswith("_nta") for part in inside.parts)
+        if not hidden and path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+            yield path
+
+
+def day_and_sample(video: Path, folder: Path) -> tuple[str, str]:
+    """Return the day and sample that the place and name of a video say, in a tree without a manifest.
+
+    The first folder is the day, the folders below it a sample. Where there are none, names that differ in a time
+    stamp or a last number only are the captures of one sample, and the stamp gives the day.
+    """
+    parts = video.relative_to(folder).parts[:-1]
+    stamp = _STAMP.search(video.stem)
+    base = _STAMP.sub("", video.stem) if stamp else _NUMBER.sub("", video.stem)
+    day = parts[0] if parts else stamp[1] if stamp else "undated"
+    name = "/".join(parts) if len(parts) > 1 else "/".join([*parts, base or video.stem])
+    return day, name
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, lower-case hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def same_content(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """Return the files that hold the same bytes as an earlier one, each with that one.
+
+    Only files of one length whose first and last megabyte agree are read as a whole.
+    """
+    by_ends: dict[tuple[int, bytes], list[Path]] = {}
+    sizes: dict[int, list[Path]] = {}
+    for path in paths:
+        sizes.setdefault(path.stat().st_size, []).append(path)
+    for size, alike in sizes.items():
+        for path in alike if len(alike) > 1 else ():
+            by_ends.setdefault((size, _ends(path, size)), []).append(path)
+    found: list[tuple[Path, Path]] = []
+    for alike in by_ends.values():
+        firsts: dict[str, Path] = {}
+        for path in alike if len(alike) > 1 else ():
+            first = firsts.setdefault(file_sha256(path), path)
+            if first is not path:
+                found.append((path, first))
+    return found
+
+
+def _ends(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_END_BYTES))
+        file.seek(max(0, size - _END_BYTES))
+        digest.update(file.read(_END_BYTES))
+    return digest.digest()

@@ -1,0 +1,159 @@
+"""The same jobs on a Dask cluster: the same bytes, nothing lost with a killed worker, nobody else let in."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from batch_work import WORK, without_times
+from sqlalchemy import text
+
+from nta.batch import LocalExecutor, read_manifest, run_batch
+from nta.batch.processes import JobTimeout, WorkerDied
+from nta.cluster import check_address, connect
+from nta.errors import MissingExtraError, UsageError
+from nta.store import Store
+
+distributed = pytest.importorskip("distributed", reason="cluster: dask is not installed")
+
+
+def worker_pid() -> int:
+    return os.getpid()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang() -> None:
+    time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("tcp://10.1.2.3:8786", "neither encrypted nor on this machine"),
+        ("tcp://scheduler:8786", "neither encrypted"),
+        ("scheduler:8786", "not the address"),
+        ("http://127.0.0.1:8786", "not the address"),
+        ("tls://host", "not the address"),
+        ("tcp://127.0.0.1:port", "not the address"),
+    ],
+)
+def test_an_address_open_to_others_is_refused(address, words):
+    with pytest.raises(UsageError, match=words):
+        check_address(address)
+
+
+def test_addresses_that_are_safe_are_taken_and_one_where_nobody_answers_is_one_line(monkeypatch):
+    for address in ("tls://scheduler.example:8786", "tcp://127.0.0.1:8786", "tcp://localhost:8786", "tcp://[::1]:8786"):
+        check_address(address)
+    monkeypatch.setattr("nta.cluster._CONNECT_S", 1.0)
+    with pytest.raises(UsageError, match="no Dask scheduler answers"):
+        connect("tcp://127.0.0.1:1", n_workers=1, timeout_s=10.0)
+
+
+def test_dask_that_is_not_installed_names_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtraError, match=r"nta\[cluster\]"):
+        connect("local", n_workers=1, timeout_s=10.0)
+
+
+def test_a_cluster_of_two_gives_the_bytes_of_one_process(videos, tmp_path):
+    (tmp_path / "manifest.csv").write_text(
+        "day,sample,video,dilution,volume_ml\n"
+        + "".join(f"{n % 2},s{n % 2},{videos / f'c{n}.avi'},1000,350\n" for n in range(4))
+    )
+    read = read_manifest(tmp_path)
+    run_batch(read, tmp_path / "one", executor=LocalExecutor(1, timeout_s=300.0))
+    run_batch(read, tmp_path / "two", executor=connect("local", n_workers=2, timeout_s=300.0))
+    for name in ("s0", "s1"):
+        summaries = [json.loads((tmp_path / out / name / "summary.json").read_text()) for out in ("one", "two")]
+        assert without_times(summaries[0]) == without_times(summaries[1])
+        for file in ("distribution.csv", "tracks.parquet", "diffusion.parquet"):
+            assert (tmp_path / "one" / name / file).read_bytes() == (tmp_path / "two" / name / file).read_bytes()
+    keys = []
+    for out in ("one", "two"):
+        with Store.open(tmp_path / out).engine.connect() as connection:
+            keys.append(sorted(connection.execute(text("SELECT key, spots_sha256, tracks_sha256 FROM captures")).all()))
+    assert keys[0] == keys[1]
+
+
+def test_a_killed_worker_loses_nothing(campaign, monkeypatch):
+    for number in range(12):
+        (campaign.folder / f"n{number}.avi").write_text(f"slow {number}")
+    campaign.write("".join(f"{n // 6},s{n // 2},n{n}.avi,1000,350\n" for n in range(12)))
+    executor = connect("local", n_workers=2, timeout_s=60.0)
+    pid = executor.submit(worker_pid).result(timeout=60)
+    timer = threading.Timer(0.7, os.kill, (pid, signal.SIGKILL))
+    timer.start()
+    batch = campaign.run(executor=executor, work=WORK)
+    timer.join()
+    assert batch.all_measured
+    assert len(batch.outcomes) == 6
+    campaign.run()
+    assert campaign.ran == []
+
+
+def test_a_job_that_kills_every_worker_or_hangs_fails_alone():
+    executor = connect("local", n_workers=1, timeout_s=8.0)
+    try:
+        late = executor.submit(hang)
+        assert isinstance(late.exception(timeout=60), JobTimeout)
+        assert isinstance(executor.submit(worker_pid).result(timeout=60), int)
+    finally:
+        executor.shutdown(cancel_futures=True)
+    executor = connect("local", n_workers=1, timeout_s=60.0)
+    try:
+        assert isinstance(executor.submit(die).exception(timeout=60), WorkerDied)
+        assert isinstance(executor.submit(worker_pid).result(timeout=60), int)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def test_a_worker_of_another_version_is_refused_before_the_first_job_and_after(monkeypatch):
+    executor = connect("local", n_workers=1, timeout_s=60.0)
+    try:
+        monkeypatch.setattr("nta.cluster.method_version", lambda: "0.0.1+other")
+        with pytest.raises(UsageError, match=r"runs nta 0\..*, this is 0\.0\.1\+other"):
+            executor.check_workers()
+        error = executor.submit(worker_pid).exception(timeout=60)
+        assert error.code == "worker_version"
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def test_a_scheduler_with_tls_is_used_with_the_keys_of_the_configuration(tmp_path):
+    """A certificate of our own, a scheduler and a worker with it, and a client by its address."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
+         "-keyout", key, "-out", certificate], capture_output=True, text=True,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    import dask
+
+    names = {"ca-file": str(certificate)}
+    for role in ("scheduler", "worker", "client"):
+        names |= {f"{role}.cert": str(certificate), f"{role}.key": str(key)}
+    with dask.config.set({f"distributed.comm.tls.{name}": value for name, value in names.items()}):
+        security = distributed.Security()
+        with distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            protocol="tls://",
+            security=security,
+            dashboard_address="127.0.0.1:0",
+        ) as cluster:
+            assert cluster.scheduler_address.startswith("tls://")
+            executor = connect(cluster.scheduler_address, n_workers=1, timeout_s=60.0)
+            try:
+                assert executor.submit(worker_pid).result(timeout=60) != os.getpid()
+            finally:
+                executor.shutdown()
