@@ -59,6 +59,7 @@ ORDER = (
     "measurement",
     "record",
     "pipeline",
+    "dilutions",
     "standards",
     "batch",
     "production",
