@@ -23,11 +23,26 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Result folder; else <video>_nta beside the first video. An nta result there is replaced whole.",
 )
+@click.option(
+    "--dilution-series",
+    "dilutions",
+    type=str,
+    metavar="F,F,...",
+    callback=options.parsed_with(options.parse_dilutions),
+    help="The captures are one sample at several dilutions: the factor of each, in their order; not with --dilution.",
+)
 @options.measuring_options()
 @options.json_option
 @options.quiet_option
 @options.debug_option
-def analyze(inputs: tuple[Path, ...], directory: Path | None, settings: Settings, as_json: bool, quiet: bool) -> int:
+def analyze(
+    inputs: tuple[Path, ...],
+    directory: Path | None,
+    dilutions: tuple[float, ...] | None,
+    settings: Settings,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Measure one sample: a video or TIFF stack, or several captures of the same sample.
 
     Prints a short table and writes a folder: summary.json, distribution.csv, tracks.parquet,
@@ -38,11 +53,20 @@ def analyze(inputs: tuple[Path, ...], directory: Path | None, settings: Settings
       nta analyze capture.avi
       nta analyze day1_*.avi --temperature 23.4 --dilution 1000 -o day1
       nta analyze stack.tif --mpp 0.166 --fps 30 --exposure-ms 15 --json
+
+    With --dilution-series it tests whether what is measured is proportional to the dilution, names the usable
+    range and states the stock from it. DIR, else <video>_series_nta, holds a result folder a dilution,
+    dilution_series.json, dilution_series.csv and dilution_series.html; captures of equal dilution are one sample.
+
+    \b
+      nta analyze a.avi b.avi c.avi --dilution-series 100,200,400 -o series
     """  # noqa: D301  # \b keeps lines as they are
     import nta
     from nta.report import check_directory
     from nta_cli import console
 
+    if dilutions is not None:
+        return analyze_series(inputs, dilutions, directory, settings, as_json=as_json, quiet=quiet)
     if directory is None:
         directory = default_directory(inputs[0])
         check_same_capture(directory, inputs[0])
@@ -59,10 +83,41 @@ def analyze(inputs: tuple[Path, ...], directory: Path | None, settings: Settings
     return console.EXIT_CODES[measurement.status]
 
 
-def default_directory(first_input: Path) -> Path:
+def analyze_series(
+    inputs: tuple[Path, ...],
+    factors: tuple[float, ...],
+    directory: Path | None,
+    settings: Settings,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Measure a dilution series, write its folder, print it, and return the exit code."""
+    from nta.dilutions import captures_by_dilution, dilution_series, measure_dilutions
+    from nta.report.dilutions import DOCUMENT, check_series_directory, save_series
+    from nta_cli import console
+
+    captures_by_dilution(inputs, factors, settings)  # wrong use is said before the folder is looked at
+    directory = default_directory(inputs[0], "_series_nta") if directory is None else directory
+    check_series_directory(directory, inputs)
+    with console.progress_bar(quiet=quiet) as progress:
+        measurements = measure_dilutions(inputs, factors, settings, progress)
+        series = dilution_series(measurements)
+        written = save_series(series, measurements, directory)
+    if as_json:
+        click.echo((written / DOCUMENT).read_bytes(), nl=False)
+    for measurement in measurements:
+        if measurement.status in ("rejected", "failed"):
+            console.print_refusal(measurement)
+    if not quiet:
+        console.print_series(series, written, to_stderr=as_json)
+    return max(console.EXIT_CODES[measurement.status] for measurement in measurements)
+
+
+def default_directory(first_input: Path, suffix: str = "_nta") -> Path:
     """Return ``<video>_nta`` beside the video."""
     named = first_input.resolve() if first_input.name in ("", ".", "..") else first_input
-    return named.with_name(f"{named.stem}_nta")
+    return named.with_name(f"{named.stem}{suffix}")
 
 
 def check_same_capture(directory: Path, first_input: Path) -> None:
