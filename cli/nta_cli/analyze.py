@@ -55,8 +55,9 @@ def analyze(
       nta analyze stack.tif --mpp 0.166 --fps 30 --exposure-ms 15 --json
 
     With --dilution-series it tests whether what is measured is proportional to the dilution, names the usable
-    range and states the stock from it. DIR, else <video>_series_nta, holds a result folder a dilution,
-    dilution_series.json, dilution_series.csv and dilution_series.html; captures of equal dilution are one sample.
+    range and states the stock from it. The folder, else named after the first video with _series_nta, then holds
+    a result folder a dilution, dilution_series.json, dilution_series.csv and dilution_series.html. Captures of
+    equal dilution are one sample.
 
     \b
       nta analyze a.avi b.avi c.avi --dilution-series 100,200,400 -o series
