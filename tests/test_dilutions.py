@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from nta.agreement import CaptureResult, Reading, agreement_of
+from nta.blank import Blank
 from nta.concentration import Concentration, Parts
 from nta.dilutions import Dilution, DilutionSeries, captures_by_dilution, dilution_series
 from nta.dilutions.linearity import common_stock, line_of
@@ -193,8 +194,6 @@ def test_the_diluents_own_particles_read_high_at_the_dilute_end(measured, a_meas
     assert names(found) == ["1:25", "1:50", "1:100"]
     assert "at the dilute end 1:800 and 1:1600 read 36% and 75% too high" in found.message
     assert "give --blank" in found.message
-    from nta.blank import Blank
-
     taken = Blank("blank", (), (), Estimate(1e6, 5e5, 2e6), Estimate(1e8, 9e7, 1.1e8), 10)
     with_blank = dilution_series([replace(one, blank=taken) for one in series])
     assert "give --blank" not in with_blank.message
@@ -211,9 +210,9 @@ def test_losses_and_pipetting_have_words_of_their_own(measured):
 @pytest.mark.parametrize("code", UNUSABLE)
 def test_a_flagged_dilution_is_left_out_and_named(measured, code):
     assert code in FLAGS
-    series = dilution_series([measured(50, flags=(code,)), *(measured(factor) for factor in (100, 200))])
+    series = dilution_series([measured(50, 0.8, flags=(code,)), *(measured(factor) for factor in (100, 200))])
     assert names(series) == ["1:100", "1:200"]
-    assert f"1:50 is {UNUSABLE[code]}" in series.message
+    assert f"1:50 is {UNUSABLE[code]} (-20% beside the range): " in series.message
     assert series.status == "warn"
 
 
@@ -317,6 +316,22 @@ def test_captures_that_differ_tell_the_error_of_single_ones_too(measured):
     # The captures are one sample, so that it stands for a root of 3 less there
     assert [one.captures_sd for one in series.dilutions] == pytest.approx([between / math.sqrt(3), between, between])
     assert series.dilutions[1].own_sd == pytest.approx(math.hypot(0.01, between))
+
+
+def test_a_captures_own_factor_moves_the_blanks_particles_too(measured):
+    """Where half of what was counted was the blank's, what captures differ by is twice as much of the rest."""
+    apart = measured(100, counting=0.01, captures=(0.8, 1.0, 1.2))
+    before = apart.concentration.measured.scaled(2.0)
+    taken = Blank("blank", (), (), apart.concentration.measured, before, 10)
+    plain, net = (dilution_series([one, measured(200)]).dilutions[0] for one in (apart, replace(apart, blank=taken)))
+    assert net.captures_sd == pytest.approx(2.0 * plain.captures_sd)
+
+
+def test_a_dilution_that_is_not_above_its_blank_says_that(measured):
+    below = replace(measured(400, flags=("below_blank",)), concentration=Concentration.missing())
+    series = dilution_series([measured(100), measured(200), below])
+    assert names(series) == ["1:100", "1:200"]
+    assert "1:400 is not above the blank: dilute less, or with a cleaner diluent" in series.message
 
 
 def test_a_series_needs_each_dilution_once(measured, a_measurement):

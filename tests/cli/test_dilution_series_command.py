@@ -26,14 +26,17 @@ def videos(tmp_path: Path) -> list[Path]:
 
 
 def test_each_dilution_is_measured_with_its_own_factor(videos, pipeline):
-    result = run("analyze", *videos, "--dilution-series", "400,100,400", "--fps", "30", "-q")
+    stated = ("--fps", "30", "--blank", "w.avi", "--calibration", "beads.toml", "--dilution-sd-percent", "2")
+    result = run("analyze", *videos, "--dilution-series", "400,100,400", *stated, "-q")
     assert result.exit_code == 0, result.output
     assert result.output == ""
     calls = [([Path(path).name for path in paths], settings) for paths, settings, _ in pipeline.calls]
     assert [names for names, _ in calls] == [["b.avi"], ["a.avi", "c.avi"]]
     assert [settings.dilution for _, settings in calls] == [100.0, 400.0]
     assert {settings.origin("dilution") for _, settings in calls} == {"command_line"}
-    assert {settings.fps for _, settings in calls} == {30.0}
+    for _, settings in calls:
+        assert (settings.fps, settings.blank, settings.calibration) == (30.0, ("w.avi",), "beads.toml")
+        assert settings.dilution_sd_percent == 2.0
     folder = videos[0].with_name("a_series_nta")
     assert json.loads((folder / "dilution_100" / "summary.json").read_text())["dilution"] == 100.0
     assert (folder / "dilution_400" / "report.html").is_file()

@@ -94,7 +94,9 @@ def _remark(end: str, kind: str, dilutions: Sequence[Dilution], has_blank: bool)
     if kind == "missing":
         return f"{names} {'has' if len(dilutions) == 1 else 'have'} no concentration: {dilutions[0].message}"
     if kind in UNUSABLE:
-        return f"{names} {is_or_are} {UNUSABLE[kind]}: {_ADVICE[kind]}"
+        off = _listed([f"{one.deviation:+.0%}" for one in dilutions])
+        beside = f" ({off} beside the range)" if end and all(one.is_known for one in dilutions) else ""
+        return f"{names} {is_or_are} {UNUSABLE[kind]}{beside}: {_ADVICE[kind]}"
     by = _listed([f"{abs(one.deviation):.0%}" for one in dilutions])
     cause = _CAUSE_BEYOND_BLANK if (end, kind, has_blank) == (_DILUTE, "high", True) else _CAUSES[end, kind]
     return f"at the {end} end {names} {verb} {by} {'too low' if kind == 'low' else 'too high'}: {cause}"
