@@ -99,7 +99,9 @@ def analyze_series(
     from nta_cli import console
 
     captures_by_dilution(inputs, factors, settings)  # wrong use is said before the folder is looked at
-    directory = default_directory(inputs[0], "_series_nta") if directory is None else directory
+    if directory is None:
+        directory = default_directory(inputs[0], "_series_nta")
+        check_same_capture(directory, inputs[0])
     check_series_directory(directory, inputs)
     with console.progress_bar(quiet=quiet) as progress:
         measurements = measure_dilutions(inputs, factors, settings, progress)
@@ -124,21 +126,29 @@ def default_directory(first_input: Path, suffix: str = "_nta") -> Path:
 def check_same_capture(directory: Path, first_input: Path) -> None:
     """Refuse to replace, unasked, the result of another video: x.avi and x.tif share the folder x_nta.
 
+    A series holds it in the folder of one of its dilutions.
+
     Raises
     ------
     UsageError
         If the folder holds a result whose first capture has another file name.
     """
-    import json
-
     from nta.errors import UsageError
 
-    try:
-        measured = Path(json.loads((directory / "summary.json").read_text(encoding="utf-8"))["captures"][0]["path"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return  # no result of ours: the folder's own check says what that means
-    if measured.name != first_input.name:
+    summaries = (directory / "summary.json", *sorted(directory.glob("dilution_*/summary.json")))
+    names = [name for path in summaries if (name := first_capture(path)) is not None]
+    if names and first_input.name not in names:
         raise UsageError(
-            f"{str(directory)!r} holds the result of {measured.name!r}, not of {first_input.name!r}; "
+            f"{str(directory)!r} holds the result of {names[0]!r}, not of {first_input.name!r}; "
             "name another folder with -o"
         )
+
+
+def first_capture(summary: Path) -> str | None:
+    """Return the file name of the first capture of a result, ``None`` where there is no result of ours."""
+    import json
+
+    try:
+        return Path(json.loads(summary.read_text(encoding="utf-8"))["captures"][0]["path"]).name
+    except (OSError, ValueError, LookupError, TypeError):
+        return None  # the folder's own check says what that means

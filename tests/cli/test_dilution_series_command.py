@@ -111,6 +111,18 @@ def test_a_missing_file_or_an_occupied_folder_is_said_before_anything_is_measure
     assert pipeline.calls == []
 
 
+def test_the_series_of_another_video_is_not_replaced_unasked(videos, tmp_path, pipeline):
+    assert run("analyze", *videos, "--dilution-series", "400,200,100", "-q").exit_code == 0
+    assert run("analyze", *videos, "--dilution-series", "400,200,50", "-q").exit_code == 0
+    folder = tmp_path / "a_series_nta"
+    assert sorted(path.name for path in folder.glob("dilution_*0")) == ["dilution_200", "dilution_400", "dilution_50"]
+    other = tmp_path / "a.tif"
+    other.write_text("video")
+    result = run("analyze", other, *videos[1:], "--dilution-series", "400,200,100")
+    assert result.exit_code == 2
+    assert "not of 'a.tif'; name another folder with -o" in result.stderr
+
+
 def test_three_simulated_dilutions_end_to_end(tmp_path):
     """Nothing replaced: 48, 24 and 12 particles in view of a small field for 8 s."""
     factors = {100: 48.0, 200: 24.0, 400: 12.0}
