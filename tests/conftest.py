@@ -102,10 +102,10 @@ def make_measurement(sample: str = "sample", settings: Settings | None = None, p
     )
 
 
-def make_rejected(sample: str, path: str) -> Measurement:
+def make_rejected(sample: str, path: str, settings: Settings | None = None) -> Measurement:
     """Return the measurement of a file that is not a video."""
     return replace(
-        make_measurement(sample, path=path),
+        make_measurement(sample, settings, path),
         status="rejected",
         status_code="not_a_video",
         message=f"{path!r} is not a video; give an AVI, MP4, MOV or TIFF file",
@@ -145,7 +145,7 @@ class FakePipeline:
         listen("detect", 1, 2)
         listen("detect", 2, 2)
         endings: dict[str, Callable[[], Measurement]] = {
-            "text": lambda: make_rejected(sample, str(paths[0])),
+            "text": lambda: make_rejected(sample, str(paths[0]), settings),
             "raise": lambda: _raise(RejectedError("the file ends early; copy it again", code="truncated")),
             "usage": lambda: _raise(UsageError("an exposure of 50 ms is longer than a frame")),
             "bug": lambda: _raise(ZeroDivisionError("division by zero")),

@@ -64,6 +64,7 @@ ORDER = (
     "from_tracks",
     "pipeline",
     "importing",
+    "dilutions",
     "standards",
     "store",
     "production",

@@ -23,9 +23,11 @@ from rich.table import Table
 from rich.text import Text
 
 from nta.errors import printable
+from nta.estimate import NORMAL_95
 from nta_cli.main import EXIT_REJECTED, print_error
 
 if TYPE_CHECKING:
+    from nta.dilutions import DilutionSeries
     from nta.estimate import Estimate
     from nta.inspection import FileInfo
     from nta.measurement import Measurement
@@ -156,6 +158,44 @@ def notes(measurement: Measurement) -> Iterator[Text]:
         yield Text(measurement.message)
     for flag in measurement.flags:
         yield Text.assemble((f"{flag.level} {flag.code}: ", _LEVEL_STYLES[flag.level]), flag.message)
+
+
+def print_series(series: DilutionSeries, directory: Path, *, to_stderr: bool) -> None:
+    """Print one line a dilution, the stock of the usable range, the slope, and the sentence."""
+    console = make_console(stderr=to_stderr)
+    console.print(series_table(series))
+    stock, between = value_and_interval(series.stock, ".3g")
+    unit = "per mL, relative" if series.is_relative else "per mL"
+    console.print(f"stock, from the usable range: {stock} {unit} (95 % interval {between})", soft_wrap=True)
+    slope, between = value_and_interval(series.line.slope, ".3f")
+    console.print(f"slope of all, 1 is linear: {slope} (95 % interval {between})", soft_wrap=True)
+    if series.is_relative:
+        console.print(RELATIVE, style="dim", soft_wrap=True)
+    console.print(series.message)
+    for one in series.dilutions:
+        if one.status != "ok":
+            console.print(Text.assemble((f"{one.name} {one.status}: ", _LEVEL_STYLES["warn"]), one.message))
+    console.print(f"Files: {directory}", soft_wrap=True)
+
+
+def series_table(series: DilutionSeries) -> Table:
+    """Return what each dilution says; its 95 % interval is that of the errors which the others do not share."""
+    title = f"{series.sample}, dilution series: {series.status} (particles per mL)"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table.add_column("dilution")
+    for heading in ("per frame", "in the cell", "stock", "± 95 %", "from range", "usable"):
+        table.add_column(heading, justify="right")
+    for one in series.dilutions:
+        table.add_row(
+            one.name,
+            number_text(one.particles_per_frame, ".1f"),
+            number_text(one.measured.value, ".3g"),
+            number_text(one.stock.value, ".3g"),
+            number_text(NORMAL_95 * one.own_sd, ".1%"),
+            number_text(one.deviation, "+.1%"),
+            "yes" if one.is_usable else "no",
+        )
+    return table
 
 
 def print_comparison(

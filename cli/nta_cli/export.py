@@ -85,8 +85,6 @@ def _export_store(location: str, form: str | None, file: Path | None, table: str
         raise UsageError("say where to with -o FILE")
     chosen = form or file.suffix.lower().removeprefix(".")
     if chosen not in _FORMS:
-        raise UsageError(
-            f"{file.name!r} does not say which format; end it with .csv, .json or .parquet, or give --as"
-        )
+        raise UsageError(f"{file.name!r} does not say which format; end it with .csv, .json or .parquet, or give --as")
     rows = write(store, table or _TABLES[0], cast("Form", chosen), file)
     return f"{rows} rows: {file}"

@@ -45,6 +45,14 @@ def parse_size_range(text: str) -> tuple[float, float | None]:
         raise ValueError(f"{text!r} is not MIN:MAX; give nanometres such as 30:1000 or 50:") from None
 
 
+def parse_dilutions(text: str) -> tuple[float, ...]:
+    """Return the dilutions ``F,F,...`` of a series. Raises ValueError with the form to use."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{text!r} is not F,F,...; give one factor a capture, such as 100,200,400") from None
+
+
 def _parts(text: str) -> tuple[str, str]:
     start, colon, stop = text.partition(":")
     if not colon:
@@ -97,7 +105,7 @@ class SettingOption:
         """Add the option to a command."""
         form: dict[str, Any] = {"type": self.kind}
         if self.kind in _METAVARS:
-            form = {"type": str, "metavar": _METAVARS[self.kind], "callback": _parse_with(self.kind)}
+            form = {"type": str, "metavar": _METAVARS[self.kind], "callback": parsed_with(self.kind)}
         option = click.option(self.flag, self.field, default=None, help=self.help, multiple=self.multiple, **form)
         return option(function)
 
@@ -109,7 +117,9 @@ _METAVARS: Final[dict[Any, str]] = {
 }
 
 
-def _parse_with(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+def parsed_with(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return the callback of an option whose text one of the ``parse_`` functions reads."""
+
     def callback(_ctx: click.Context, _param: click.Parameter, value: Any) -> Any:  # noqa: ANN401
         try:
             if isinstance(value, tuple):

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from nta.estimate import Estimate
+
 Cell = str | float | int | None
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -63,3 +65,11 @@ def write_whole(path: Path, text: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def estimate_cells(name: str, unit: str, estimate: Estimate) -> dict[str, Cell]:
+    """Return an estimate as three cells: ``name_unit``, ``name_low_unit``, ``name_high_unit``."""
+    return {
+        f"{name}{part}{unit}": number
+        for part, number in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
+    }

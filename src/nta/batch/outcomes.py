@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nta.batch.manifest import Manifest, Sample
-from nta.csvtable import Cell
+from nta.csvtable import Cell, estimate_cells
 from nta.estimate import Estimate
 from nta.production import Harvest
 
@@ -95,14 +95,6 @@ class Batch:
     def all_measured(self) -> bool:
         """Whether no sample was rejected or failed."""
         return all(outcome.status in ("ok", "warn") for outcome in self.outcomes)
-
-
-def estimate_cells(name: str, unit: str, estimate: Estimate) -> dict[str, Cell]:
-    """Return an estimate as three cells: ``name_unit``, ``name_low_unit``, ``name_high_unit``."""
-    return {
-        f"{name}{part}{unit}": number
-        for part, number in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
-    }
 
 
 def table_columns() -> tuple[str, ...]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nta.estimate import Estimate
     from nta.measurement import Measurement
 
-_STYLE: Final[dict[str, Any]] = {
+STYLE: Final[dict[str, Any]] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.spines.top": False,
@@ -46,9 +46,9 @@ _PNG_DPI: Final = 180
 _TITLE_PAD: Final = 6.0
 _LEGEND_HEIGHT: Final = 32.0
 
-_INK: Final = "#14375e"
-_BAND: Final = "#b9cde3"
-_MARK: Final = "#3d3d3d"
+INK: Final = "#14375e"
+BAND: Final = "#b9cde3"
+MARK: Final = "#3d3d3d"
 
 # A legend of three columns fills them one after the other.
 _LEGEND_ORDER: Final = ("Density", "D10", "95", "D50", "Mode", "D90")
@@ -82,7 +82,7 @@ def plot_distribution(measurement: Measurement) -> Figure:
     measurement : Measurement
         Of any status.
     """
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         return _draw(measurement, titled=True)
 
 
@@ -98,7 +98,7 @@ def figure_svg(measurement: Measurement) -> bytes:
 
 def _rendered(measurement: Measurement, kind: str, *, titled: bool, metadata: dict[str, None]) -> bytes:
     buffer = io.BytesIO()
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         _draw(measurement, titled=titled).savefig(buffer, format=kind, dpi=_PNG_DPI, metadata=metadata)
     return buffer.getvalue()
 
@@ -129,13 +129,13 @@ def _draw_distribution(axes: Axes, measurement: Measurement) -> None:
         diameter_nm,
         low,
         high,
-        facecolor=_BAND,
+        facecolor=BAND,
         edgecolor="#7f9cbd",
         hatch="////",
         linewidth=0.4,
         label="95 % band (sampling)",
     )
-    axes.plot(diameter_nm, percent, color=_INK, linewidth=1.9, label="Density")
+    axes.plot(diameter_nm, percent, color=INK, linewidth=1.9, label="Density")
     top = float(np.nanmax(np.concatenate([percent, high])))
     axes.set_xlim(*_window(diameter_nm, table["cumulative"].to_numpy(dtype=float)))
     axes.set_ylim(0.0, 1.14 * top)
@@ -161,7 +161,7 @@ def _mark_statistics(
     if not mode.is_missing:
         height = float(np.interp(mode.value, diameter_nm, percent))
         axes.plot(
-            [mode.value], [height], "o", markersize=6.5, markerfacecolor="white", markeredgecolor=_INK,
+            [mode.value], [height], "o", markersize=6.5, markerfacecolor="white", markeredgecolor=INK,
             markeredgewidth=1.6, label=_named("Mode", mode), zorder=5,
         )  # fmt: skip
     for mark in _MARKS:
@@ -169,7 +169,7 @@ def _mark_statistics(
         if not estimate.is_missing:
             axes.axvline(
                 estimate.value,
-                color=_MARK,
+                color=MARK,
                 linewidth=1.1,
                 linestyle=mark.dashes,
                 label=_named(mark.label, estimate),
@@ -215,7 +215,7 @@ def _say_nothing_was_sized(axes: Axes, measurement: Measurement) -> None:
     axes.set_yticks([])
     axes.text(0.5, 0.62, "Nothing was sized", transform=axes.transAxes, ha="center", fontsize=14, fontweight="bold")
     message = "\n".join(textwrap.wrap(_drawable(measurement.message, 240), 70))
-    axes.text(0.5, 0.56, message, transform=axes.transAxes, ha="center", va="top", color=_MARK)
+    axes.text(0.5, 0.56, message, transform=axes.transAxes, ha="center", va="top", color=MARK)
 
 
 def _drawable(text: str, longest: int = 60) -> str:
@@ -227,5 +227,5 @@ def _drawable(text: str, longest: int = 60) -> str:
 
 @lru_cache(maxsize=1)
 def _characters() -> frozenset[int]:
-    font = get_font(findfont(FontProperties(family=str(_STYLE["font.family"]))))
+    font = get_font(findfont(FontProperties(family=str(STYLE["font.family"]))))
     return frozenset(font.get_charmap())

@@ -31,7 +31,9 @@ PAGE: Final = "report.html"
 _SCHEMA_FAMILY: Final = "nta.measurement/"
 
 
-def check_directory(directory: str | Path, sources: Iterable[str | Path] = ()) -> None:
+def check_directory(
+    directory: str | Path, sources: Iterable[str | Path] = (), replaceable: Callable[[Path], bool] | None = None
+) -> None:
     """Refuse a folder that a result must not replace; cheap, so that it can be asked before a long analysis.
 
     Parameters
@@ -40,6 +42,8 @@ def check_directory(directory: str | Path, sources: Iterable[str | Path] = ()) -
         Where the result shall go. It may be absent, empty, or an earlier nta result.
     sources : iterable of path, optional
         The input files: a folder that holds one of them is never replaced.
+    replaceable : callable, optional
+        Whether a folder that is not empty may be replaced; :func:`is_result` when not given.
 
     Raises
     ------
@@ -56,9 +60,9 @@ def check_directory(directory: str | Path, sources: Iterable[str | Path] = ()) -
         entries = sorted(entry.name for entry in target.iterdir())
     except OSError as error:
         raise UsageError(f"cannot use the folder {str(target)!r}: {error.strerror}; choose another with -o") from None
-    if entries and not is_result(target):
+    if entries and not (is_result if replaceable is None else replaceable)(target):
         raise UsageError(
-            f"the folder {str(target)!r} is not empty and is not an nta result (it holds {entries[0]!r}); "
+            f"the folder {str(target)!r} is not empty and is not an nta result of this kind (it holds {entries[0]!r}); "
             "empty it or choose another folder with -o"
         )
     for source in sources:
@@ -77,11 +81,16 @@ def _check_parents(target: Path) -> None:
 
 def is_result(directory: Path) -> bool:
     """Whether ``directory`` is a result folder of nta, of whatever version."""
+    return holds_schema(directory / SUMMARY, _SCHEMA_FAMILY)
+
+
+def holds_schema(path: Path, family: str) -> bool:
+    """Whether a file is JSON of a family of schemas, such as ``nta.measurement/``."""
     try:
-        summary = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(summary, dict) and str(summary.get("schema", "")).startswith(_SCHEMA_FAMILY)
+    return isinstance(document, dict) and str(document.get("schema", "")).startswith(family)
 
 
 def save(measurement: Measurement, directory: str | Path) -> Path:
@@ -102,7 +111,7 @@ def save(measurement: Measurement, directory: str | Path) -> Path:
         If the folder cannot be written; what was there before is untouched.
     """
     check_directory(directory, (capture.path for capture in measurement.captures))
-    return _replace_folder(Path(directory), lambda folder: write_files(measurement, folder))
+    return write_folder(directory, lambda folder: write_files(measurement, folder))
 
 
 def save_files(files: Mapping[str, bytes], directory: str | Path) -> Path:
@@ -128,7 +137,7 @@ def save_files(files: Mapping[str, bytes], directory: str | Path) -> Path:
         for name, data in files.items():
             (folder / name).write_bytes(data)
 
-    return _replace_folder(Path(directory), write)
+    return write_folder(directory, write)
 
 
 def files_of(measurement: Measurement) -> dict[str, bytes]:
@@ -138,12 +147,19 @@ def files_of(measurement: Measurement) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
-def _replace_folder(directory: Path, write: Callable[[Path], None]) -> Path:
-    target = directory.resolve()
+def write_folder(directory: str | Path, fill: Callable[[Path], None]) -> Path:
+    """Have ``fill`` write into a hidden folder, put that in the place of ``directory``, and return its path.
+
+    Raises
+    ------
+    FailedError
+        If the folder cannot be written; what was there before is untouched.
+    """
+    target = Path(directory).resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _temporary_sibling(target) as folder:
-            write(folder)
+            fill(folder)
             _flush(folder)
             _put_in_place(folder, target)
         _flush_directory(target.parent)
@@ -153,7 +169,7 @@ def _replace_folder(directory: Path, write: Callable[[Path], None]) -> Path:
             "free some space or choose another folder with -o",
             code="not_writable",
         ) from error
-    return directory
+    return Path(directory)
 
 
 def write_files(measurement: Measurement, folder: Path) -> None:
@@ -233,6 +249,9 @@ def _put_in_place(folder: Path, target: Path) -> None:
 
 def _flush(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            _flush(path)
+            continue
         with path.open("rb+") as file:
             os.fsync(file.fileno())
     _flush_directory(folder)
