@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import CancelledError, wait
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,13 +86,13 @@ def test_a_worker_that_dies_fails_its_own_job_alone(executor, job, words):
 
 
 def test_a_worker_that_hangs_is_stopped_and_the_rest_go_on():
-    executor = LocalExecutor(1, timeout_s=1.5)
+    executor = LocalExecutor(1, timeout_s=6.0)
     try:
         stuck, after = executor.submit(hang), executor.submit(double, 5)
         error = stuck.exception(timeout=30)
         assert isinstance(error, JobTimeout)
         assert error.code == "timeout"
-        assert "1.5 s" in str(error)
+        assert "6 s" in str(error)
         assert after.result(timeout=60) == 10
     finally:
         executor.shutdown(cancel_futures=True)
@@ -156,7 +157,7 @@ def test_in_a_batch_what_dies_or_hangs_is_tried_once_more_and_fails_alone(campai
     campaign.write(
         "1,x,a.avi,1000,350\n1,x,die.avi,,\n2,y,hang.avi,1000,350\n3,z,once.avi,1000,350\n4,w,b.avi,1000,350\n"
     )
-    batch = campaign.run(executor=LocalExecutor(2, timeout_s=4.0))
+    batch = campaign.run(executor=LocalExecutor(2, timeout_s=8.0))
     assert [(outcome.status, outcome.status_code) for outcome in batch.outcomes] == [
         ("ok", None),
         ("failed", "timeout"),
@@ -171,6 +172,12 @@ def test_in_a_batch_what_dies_or_hangs_is_tried_once_more_and_fails_alone(campai
         (folder / f"{name}.avi").write_text(f"video {name}")
     campaign.run()
     assert sorted(campaign.ran) == ["die.avi", "hang.avi", "x", "y"]  # only what failed
+
+
+def test_a_worker_that_dies_over_its_first_steps_is_no_reason_to_give_up(campaign):
+    campaign.write("1,x,a.avi,1000,350\n")
+    work = replace(WORK, warm_up=die)
+    assert campaign.run(executor=LocalExecutor(1, timeout_s=20.0), work=work).all_measured
 
 
 def test_one_worker_and_two_give_the_same_rows(campaign):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing as mp
 import os
 import queue
@@ -220,6 +221,7 @@ def serve(pipe: Connection) -> None:
     parent = mp.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    importlib.import_module("nta.batch.jobs")
     with contextlib.suppress(EOFError, OSError):
         pipe.send("ready")
         while True:

@@ -188,7 +188,7 @@ class _Run:
         executor.report = lambda *report: self.reports.put(report)
         finished = False
         try:
-            executor.submit(self.work.warm_up).result()
+            self._warm_up(executor)
             while self.captures or self.samples or self.running:
                 self._start(executor)
                 done, _ = wait(self.running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
@@ -201,6 +201,15 @@ class _Run:
             finished = True
         finally:
             executor.shutdown(cancel_futures=not finished)
+
+    def _warm_up(self, executor: JobExecutor) -> None:
+        """Let one worker compile the kernels for all; one that dies over it is no reason to give up the jobs."""
+        for _ in range(_ATTEMPTS):
+            error = executor.submit(self.work.warm_up).exception()
+            if error is None:
+                return
+            if not isinstance(error, WorkerDied | JobTimeout):
+                raise error
 
     def _start(self, executor: JobExecutor) -> None:
         # One more than there are workers, so that none waits while the last result is written.
