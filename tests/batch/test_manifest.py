@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
+from exports_made import nano_text, write_nano
 
 from nta.batch import Sample, csv_template, find_manifest, read_manifest
 from nta.batch.columns import ALL, COLUMNS
@@ -129,7 +130,7 @@ def test_the_manifest_is_found_by_its_name_or_by_its_columns(campaign):
 
 def test_a_cell_may_be_a_pattern_several_paths_or_an_experiment(campaign):
     folder = campaign.folder
-    (folder / "run 1.nano").write_bytes(b"[Filenames]\r\nD:\\data\\e.avi\r\nf.avi\r\n[Details]\r\nOperator=g.avi\r\n")
+    write_nano(folder / "run 1.nano", ["D:\\data\\e.avi", "f.avi"])
     (folder / "[odd].avi").write_text("odd")
     campaign.write("1,x,[ab].avi;c.avi,,\n1,y,run 1.nano,,\n1,z,[odd].avi,,\n")
     found = [[video.name for video in sample.videos] for sample in read_manifest(folder).samples]
@@ -138,7 +139,11 @@ def test_a_cell_may_be_a_pattern_several_paths_or_an_experiment(campaign):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("[Details]\nx=1\n", "names no captures"), ("[Filenames]\nlost.avi\n", "'lost.avi', which is not beside it")],
+    [
+        (nano_text([]), "lists no captures"),
+        (nano_text(["lost.avi"])[:60], "truncated"),
+        (nano_text(["lost.avi"]), "'lost.avi', which is not beside it"),
+    ],
 )
 def test_an_experiment_without_its_captures_is_a_fault(campaign, text, words):
     (campaign.folder / "run.nano").write_text(text)

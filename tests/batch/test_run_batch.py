@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from batch_work import InlineExecutor
+from exports_made import write_nano
 from sqlalchemy import text
 
 from nta.batch import Sample, folder_names, harvests_of, table_columns
@@ -114,7 +115,7 @@ def test_a_change_runs_exactly_what_it_touches_and_says_why(campaign, change, ex
     if "method" in change:
         monkeypatch.setattr("nta.batch.keys.method_version", lambda: change["method"])
     if "nano" in change:
-        (folder / "run.nano").write_text(f"[Filenames]\n{change['nano']}\n")
+        write_nano(folder / "run.nano", [change["nano"]])
     campaign.write(change.get("rows", rows))
     campaign.run(change.get("settings"))
     ran = campaign.ran

@@ -22,7 +22,7 @@ import pandas as pd
 from mutations import mutated
 from read_cases import ADDRESS_SPACE, LIMIT_S, peak_memory_mb
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "formats"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from exports_made import POSITIONS, all_tracks_text, nano_text, particles_text, summary_text, zetaview_text
 
 from nta.errors import NTAError

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from nta.batch import keys
 from nta.batch.manifest import Manifest, Sample
 from nta.batch.outcomes import folder_names
-from nta.batch.sources import file_sha256, forget_sidecars, sidecar_sha256
+from nta.batch.sources import file_sha256, sidecar_sha256
 from nta.errors import UsageError
 from nta.settings import Settings
 from nta.store import KnownSource, SampleIdentity, Store, storable
@@ -133,7 +133,6 @@ def make_plan(manifest: Manifest, directory: Path, settings: Settings, store: St
     UsageError
         If a calibration or a blank cannot be used.
     """
-    forget_sidecars()
     hashes = _Hashes(store)
     others = {sample.identity for sample in manifest.samples}
     samples = [

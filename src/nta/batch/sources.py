@@ -6,9 +6,11 @@ import glob
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
+
+from nta.errors import RejectedError
+from nta.formats import read_nano, sidecar_of
 
 VIDEO_SUFFIXES: Final = (".avi", ".mp4", ".mov", ".mkv", ".tif", ".tiff", ".npy")
 
@@ -57,42 +59,23 @@ def captures_of_experiment(nano: Path) -> list[Path]:
     ValueError
         If it names none, or one that is not there.
     """
-    names = _names_in(nano)
-    if not names:
-        raise ValueError(f"{nano.name!r} names no captures under [Filenames]")
+    try:
+        names = [capture.name for capture in read_nano(nano).captures]
+    except RejectedError as error:
+        raise ValueError(str(error)) from None
     missing = [name for name in names if not (nano.parent / name).is_file()]
     if missing:
         raise ValueError(f"{nano.name!r} names {missing[0]!r}, which is not beside it; copy it there")
     return [nano.parent / name for name in names]
 
 
-def _names_in(nano: Path) -> list[str]:
-    names: list[str] = []
-    section = ""
-    for line in nano.read_bytes().decode("latin-1").splitlines():
-        if line.strip().startswith("["):
-            section = line.strip().casefold()
-        elif section == "[filenames]" and line.strip():
-            # The instrument's computer runs Windows.
-            names.append(re.split(r"[\\/]", line.strip())[-1])
-    return names
-
-
-@lru_cache(maxsize=256)
-def _experiments(folder: Path) -> dict[str, Path]:
-    experiments = (path for path in sorted(folder.glob("*.nano")) if not path.name.startswith("._"))
-    return {name: nano for nano in experiments for name in _names_in(nano)}
-
-
 def sidecar_sha256(video: Path) -> str | None:
-    """Return the hash of the ``.nano`` beside a video that names it; its values go into the measurement."""
-    nano = _experiments(video.parent).get(video.name)
-    return None if nano is None else hashlib.sha256(nano.read_bytes()).hexdigest()
-
-
-def forget_sidecars() -> None:
-    """Look at the folders again: files may have come since."""
-    _experiments.cache_clear()
+    """Return a hash of what lies beside a video and goes into its measurement, ``None`` where nothing does."""
+    beside = sidecar_of(video)
+    if beside.experiment is None and not beside.complaints:
+        return None
+    told = "" if beside.experiment is None else beside.experiment.sha256
+    return hashlib.sha256("\n".join((told, *beside.complaints)).encode()).hexdigest()
 
 
 def find_videos(folder: Path) -> Iterator[Path]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import nta
 from nta.csvtable import Cell, csv_text, estimate_cells
@@ -16,6 +13,7 @@ from nta.dilutions import TOLERANCE, Dilution, DilutionSeries
 from nta.measurement import Measurement
 from nta.report import folder as folders
 from nta.report import formatting as fmt
+from nta.report import pages
 
 DOCUMENT: Final = "dilution_series.json"
 TABLE: Final = "dilution_series.csv"
@@ -124,23 +122,10 @@ def render_series(series: DilutionSeries) -> str:
         "interval": fmt.interval,
         "version": nta.__version__,
     }
-    return _environment().get_template("dilution_series.html.j2").render(context)
+    return pages.template("dilution_series.html.j2").render(context)
 
 
 def percent(share: float, signed: bool = False) -> str:
     """Return a share as per cent with one decimal, a dash when it is missing."""
     text = fmt.fixed(100.0 * share)
     return text if text == fmt.MISSING else f"{'+' if signed and share > 0 else ''}{text} %"
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("nta.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(scientific=fmt.scientific, scientific_interval=fmt.scientific_interval)
-    return environment

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import math
-from functools import lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from nta.estimate import Estimate
 from nta.report import formatting as fmt
+from nta.report import pages
 from nta.report.agreement_table import capture_rows, spread_rows
 from nta.report.figures import figure_svg
 
@@ -79,21 +77,8 @@ class ValueRow(NamedTuple):
 
 def render_page(measurement: Measurement) -> str:
     """Return the HTML of the report: no script, nothing fetched, everything escaped."""
-    template = _environment().get_template("report.html.j2")
+    template = pages.template("report.html.j2")
     return template.render(m=measurement, **_context(measurement))
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("nta.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(fixed=fmt.fixed, count=fmt.count, general=fmt.general, words=fmt.words)
-    return environment
 
 
 def _context(measurement: Measurement) -> dict[str, Any]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import nta
 from nta.csvtable import Cell, csv_text, write_whole
@@ -15,6 +12,7 @@ from nta.errors import FailedError
 from nta.estimate import Estimate
 from nta.production import MISSING, DailyYield, Day, Harvest
 from nta.report import formatting as fmt
+from nta.report import pages
 
 TABLE_NAME: Final = "yield.csv"
 PAGE_NAME: Final = "yield.html"
@@ -120,22 +118,7 @@ def render_yields(yields: DailyYield, title: str = "Daily yield") -> str:
         "missing": MISSING,
         "version": nta.__version__,
     }
-    return _environment().get_template("yield.html.j2").render(context)
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("nta.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        general=fmt.general, scientific=fmt.scientific, scientific_interval=fmt.scientific_interval
-    )
-    return environment
+    return pages.template("yield.html.j2").render(context)
 
 
 def axis_top(yields: DailyYield) -> float:
