@@ -67,7 +67,7 @@ DEFAULT: Final = "default"
 _RANGES: Final = ("frames", "size_range_nm")
 
 # The formulas behind these are not good to more digits.
-_DIGITS: Final[dict[str, int]] = {"viscosity_mpas": 4}
+_DIGITS: Final[dict[str, int]] = {"viscosity_mpas": 4, "false_per_frame": 2}
 
 
 def is_number(value: object) -> bool:
