@@ -24,7 +24,17 @@ from nta.inputs import Input, flags_of_inputs, settings_beside, values_beside
 from nta.measurement import Capture, Counts, Measurement, Provenance
 from nta.progress import Progress
 from nta.quality import Flag, assess_tracks, flag, of_agreement
-from nta.record import found_by_the_way, hash_of, least_sure, on_record, refused, status_of, verdict
+from nta.record import (
+    Results,
+    concluded,
+    dilution_of,
+    found_by_the_way,
+    hash_of,
+    least_sure,
+    on_record,
+    refused,
+    status_of,
+)
 from nta.settings import Acquisition, Settings, Sourced, resolve
 from nta.tracking import LinkedCapture, Tracks, as_tracks, drift_from_links
 from nta.uncertainty import systematic_relative_sd
@@ -215,13 +225,9 @@ def _sized(
     distribution = size_distribution(
         diffusion, settings, tracks=tracks, systematic_relative_sd=systematic, progress=progress
     )
-    dilution, sd_percent = values["dilution"].value, settings.dilution_sd_percent
+    dilution, dilution_relative_sd = dilution_of(values, settings)
     concentration = particle_concentration(
-        tracks,
-        diffusion,
-        distribution,
-        dilution=float(dilution) if isinstance(dilution, int | float) else None,
-        dilution_relative_sd=None if sd_percent is None else sd_percent / 100.0,
+        tracks, diffusion, distribution, dilution=dilution, dilution_relative_sd=dilution_relative_sd
     )
     values |= found_by_the_way(tracks, diffusion) | values_beside(inputs)
     named = [(one.given.path.name, one) for one in linked]
@@ -236,25 +242,9 @@ def _sized(
         *assess_tracks(named, tracks, diffusion, concentration, values, distribution),
         _origin_of_tracks(linked, settings),
     )
-    status, code, message = verdict(flags, distribution)
-    return Measurement(
-        status=status,
-        status_code=code,
-        message=message,
-        sample=name,
-        captures=tuple(captures),
-        size=distribution.size,
-        concentration=concentration,
-        distribution=distribution,
-        tracks=tracks,
-        diffusion=diffusion,
-        counts=_counts(linked, tracks, diffusion),
-        values=values,
-        flags=flags,
-        provenance=provenance,
-        ledger={"tracks_too_short": tracks.n_tracks - len(diffusion.table)},
-        agreement=agreement,
-    )
+    found = Results(tracks, diffusion, distribution, concentration, agreement)
+    losses = {"tracks_too_short": tracks.n_tracks - len(diffusion.table)}
+    return concluded(name, captures, found, _counts(linked, tracks, diffusion), values, flags, provenance, losses)
 
 
 def _counts(linked: Sequence[LinkedTable], tracks: Tracks, diffusion: Diffusion) -> Counts:

@@ -36,8 +36,11 @@ from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibra
 from nta.record import (
     Measured,
     Refused,
+    Results,
     capture_of,
+    concluded,
     counts,
+    dilution_of,
     found_by_the_way,
     hash_of,
     ledger,
@@ -48,7 +51,7 @@ from nta.record import (
     video_flags,
 )
 from nta.sensitivity import Reading, ThresholdSensitivity, threshold_sensitivity
-from nta.settings import Settings
+from nta.settings import Settings, Sourced
 from nta.tracking import Tracks, link
 from nta.uncertainty import systematic_relative_sd
 from nta.video import open_video
@@ -273,27 +276,11 @@ def _sized(
         systematic_relative_sd=systematic,
         progress=progress,
     )
-    areas = {
-        "masked_px": tuple(one.detections.masked_px for one in measured),
-        "spot_diameter_px": tuple(one.detections.diameter_px for one in measured),
-    }
-    dilution = values["dilution"].value
-    concentration = particle_concentration(
-        tracks,
-        diffusion,
-        distribution,
-        dilution=float(dilution) if isinstance(dilution, int | float) else None,
-        dilution_relative_sd=None if settings.dilution_sd_percent is None else settings.dilution_sd_percent / 100.0,
-        depth_relative_sd=None if calibration is None else calibration.relative_sd,
-        **areas,
-    )
+    found = _found(measured, tracks, diffusion, distribution, values, settings, calibration)
     if calibration is not None:
         values |= calibration.values(settings)
     values |= found_by_the_way(tracks, diffusion) | values_beside(inputs)
     named = [(one.video.path.name, one.detections) for one in measured]
-    names = [capture for capture, _ in named]
-    agreement = agreement_of(capture_results(names, tracks, diffusion, distribution, settings, **areas))
-    sensitivity = _sensitivity(measured, tracks, settings, distribution, concentration)
     flags = (
         *remarks,
         *(flag("capture_rejected", str(error)) for error in refusals),
@@ -301,30 +288,42 @@ def _sized(
         *flags_of_inputs(inputs, values, name, calibration),
         *_outside_range(diffusion, distribution, settings),
         *of_calibration(calibration, named, datetime.fromisoformat(provenance.started_utc)),
-        *of_agreement(agreement),
-        *of_threshold(sensitivity, distribution.size, concentration),
-        *assess(named, tracks, diffusion, concentration, values, distribution),
+        *of_agreement(found.agreement),
+        *of_threshold(found.sensitivity, distribution.size, found.concentration),
+        *assess(named, tracks, diffusion, found.concentration, values, distribution),
     )
-    status, code, message = verdict(flags, distribution)
-    return Measurement(
-        status=status,
-        status_code=code,
-        message=message,
-        sample=name,
-        captures=tuple(captures),
-        size=distribution.size,
-        concentration=concentration,
-        distribution=distribution,
-        tracks=tracks,
-        diffusion=diffusion,
-        counts=counts(measured, tracks, diffusion),
-        values=values,
-        flags=flags,
-        provenance=provenance,
-        ledger=ledger(measured, tracks, diffusion),
-        agreement=agreement,
-        sensitivity=sensitivity,
+    seen, losses = counts(measured, tracks, diffusion), ledger(measured, tracks, diffusion)
+    return concluded(name, captures, found, seen, values, flags, provenance, losses)
+
+
+def _found(
+    measured: list[Measured],
+    tracks: Tracks,
+    diffusion: Diffusion,
+    distribution: SizeDistribution,
+    values: dict[str, Sourced],
+    settings: Settings,
+    calibration: Calibration | None,
+) -> Results:
+    """Return sizes and concentration of the sample, its captures one by one, and what other thresholds would say."""
+    areas = {
+        "masked_px": tuple(one.detections.masked_px for one in measured),
+        "spot_diameter_px": tuple(one.detections.diameter_px for one in measured),
+    }
+    dilution, dilution_relative_sd = dilution_of(values, settings)
+    concentration = particle_concentration(
+        tracks,
+        diffusion,
+        distribution,
+        dilution=dilution,
+        dilution_relative_sd=dilution_relative_sd,
+        depth_relative_sd=None if calibration is None else calibration.relative_sd,
+        **areas,
     )
+    names = [one.video.path.name for one in measured]
+    agreement = agreement_of(capture_results(names, tracks, diffusion, distribution, settings, **areas))
+    sensitivity = _sensitivity(measured, tracks, settings, distribution, concentration)
+    return Results(tracks, diffusion, distribution, concentration, agreement, sensitivity)
 
 
 def _sensitivity(

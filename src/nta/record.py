@@ -6,8 +6,8 @@ import hashlib
 import importlib.metadata
 import math
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 import nta
+from nta.agreement import Agreement
 from nta.concentration import Concentration
 from nta.detection import Detections
 from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion, smallest_diameter_nm
@@ -22,6 +23,7 @@ from nta.distribution import SizeDistribution
 from nta.errors import NTAError
 from nta.measurement import Capture, Counts, Measurement, Provenance, Status
 from nta.quality import Flag, flag
+from nta.sensitivity import ThresholdSensitivity
 from nta.settings import ORIGINS, Settings, Sourced
 from nta.tracking import Tracks, values_of_linking
 from nta.video import Video
@@ -211,6 +213,58 @@ def verdict(flags: tuple[Flag, ...], distribution: SizeDistribution) -> tuple[St
     if warnings:
         return "warn", warnings[0].code, warnings[0].message
     return "ok", None, f"{distribution.n_tracks} tracks were long enough to be sized; nothing looks wrong"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was found of one sample, before anything is said of it."""
+
+    tracks: Tracks
+    diffusion: Diffusion
+    distribution: SizeDistribution
+    concentration: Concentration
+    agreement: Agreement = field(default_factory=Agreement)
+    sensitivity: ThresholdSensitivity = field(default_factory=ThresholdSensitivity)
+
+
+def dilution_of(values: Mapping[str, Sourced], settings: Settings) -> tuple[float | None, float | None]:
+    """Return the dilution and its relative standard uncertainty, ``None`` where not known."""
+    dilution, sd_percent = values["dilution"].value, settings.dilution_sd_percent
+    factor = float(dilution) if isinstance(dilution, int | float) else None
+    return factor, None if sd_percent is None else sd_percent / 100.0
+
+
+def concluded(
+    name: str,
+    captures: Sequence[Capture],
+    found: Results,
+    seen: Counts,
+    values: dict[str, Sourced],
+    flags: tuple[Flag, ...],
+    provenance: Provenance,
+    losses: dict[str, int],
+) -> Measurement:
+    """Return the measurement of a sample, its status being what the flags say."""
+    status, code, message = verdict(flags, found.distribution)
+    return Measurement(
+        status=status,
+        status_code=code,
+        message=message,
+        sample=name,
+        captures=tuple(captures),
+        size=found.distribution.size,
+        concentration=found.concentration,
+        distribution=found.distribution,
+        tracks=found.tracks,
+        diffusion=found.diffusion,
+        counts=seen,
+        values=values,
+        flags=flags,
+        provenance=provenance,
+        ledger=losses,
+        agreement=found.agreement,
+        sensitivity=found.sensitivity,
+    )
 
 
 def refused(
