@@ -2,7 +2,7 @@
 
 Tracks cannot tell a width of nothing from one of a few per cent, so that the likeliest width of a sample of one size
 is too large every other time. Here the width is not fitted but weighed: K lines of one relative width, its logarithm
-evenly probable from a quarter of a per cent to 100 %, means evenly over the grid, every division of the shares alike,
+evenly probable from a tenth of a per cent to 100 %, means evenly over the grid, every division of the shares alike,
 each K with its evidence by Laplace's approximation (MacKay 2003, Information Theory, Inference, and Learning
 Algorithms, ch. 27 and 28). One broad line is a lognormal, the spline's own stiffest curve (:mod:`nta.penalised`): it
 gives both the same zero, so that their evidences can be compared.
@@ -25,13 +25,13 @@ Floats = NDArray[np.float64]
 MAX_LINES: Final = 3
 """Most lines tried; more are a curve."""
 
-NARROWEST: Final = 0.0025
-"""Least relative width: a quarter of a nanometre of 100, well below a step of the reported grid."""
+NARROWEST: Final = 0.001
+"""Least relative width: a tenth of a nanometre of 100, well below a step of the reported grid."""
 
 BROADEST: Final = 0.08
 """Greatest relative width of a line; a broader population is a curve."""
 
-_WIDTHS: Final = NARROWEST * 2.0 ** np.arange(0.0, 5.01, 0.5)
+_WIDTHS: Final = np.geomspace(NARROWEST, BROADEST, 13)
 _CURVE_WIDTHS: Final = BROADEST * 2.0 ** np.arange(0.5, 3.51, 0.5)
 _LOG_WIDTH_RANGE: Final = math.log(1.0 / NARROWEST)
 _GRID_SD: Final = 0.01  # the likelihood, on a grid of 1.2 %, is that of this width for any narrower one
