@@ -93,7 +93,7 @@ def compare(
         raise UsageError(f"{str(file)!r} is already there; choose another file with -o")
     reference, others = (against, samples) if against else (samples[:1], samples[1:])
     if not against and len(samples) != 2:
-        raise UsageError(f"{len(samples)} samples are given; give two, or name the reference group with --against")
+        raise UsageError(f"samples given: {len(samples)}; give two, or name the reference group with --against")
     found = nta.compare(
         _read(reference),
         _read(others),
