@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nta.measurement import Measurement
 
 _VERDICTS: Final = {"equivalent": "equivalent", "not_equivalent": "not equivalent", "cannot_tell": "cannot tell"}
+_LABELS: Final = {"d50": "D50"}
 
 
 @click.command()
@@ -165,7 +166,7 @@ def _print(found: Comparison, file: Path | None, *, to_stderr: bool) -> None:
     console.print(table)
     for test in found.equivalence:
         console.print(
-            f"{test.quantity}: {_VERDICTS[test.verdict]} within {test.margin_low:g} to {test.margin_high:g} of A "
+            f"{_LABELS.get(test.quantity, test.quantity)}: {_VERDICTS[test.verdict]} within {test.margin_low:g} to {test.margin_high:g} of A "
             f"(90 % interval {number_text(test.low, '.3f')} to {number_text(test.high, '.3f')}, "
             f"p = {number_text(test.p, '.2g')})"
         )
