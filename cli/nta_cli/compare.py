@@ -13,7 +13,7 @@ from nta_cli import options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nta.comparison import Comparison
+    from nta.comparison import Comparison, Equivalence
     from nta.measurement import Measurement
 
 _VERDICTS: Final = {"equivalent": "equivalent", "not_equivalent": "not equivalent", "cannot_tell": "cannot tell"}
@@ -165,13 +165,19 @@ def _print(found: Comparison, file: Path | None, *, to_stderr: bool) -> None:
         table.add_row("recovery", "", "", *value_and_interval(found.recovery, ".1%"))
     console.print(table)
     for test in found.equivalence:
-        console.print(
-            f"{_LABELS.get(test.quantity, test.quantity)}: {_VERDICTS[test.verdict]} within {test.margin_low:g} to {test.margin_high:g} of A "
-            f"(90 % interval {number_text(test.low, '.3f')} to {number_text(test.high, '.3f')}, "
-            f"p = {number_text(test.p, '.2g')})"
-        )
+        console.print(_sentence(test))
     console.print(f"errors in common, which cancel: {', '.join(found.common) or 'none'}")
     for note in found.notes:
         console.print(printable(note))
     if file is not None:
         console.print(f"File: {printable(str(file))}", soft_wrap=True)
+
+
+def _sentence(test: Equivalence) -> str:
+    from nta_cli.console import number_text
+
+    interval = f"{number_text(test.low, '.3f')} to {number_text(test.high, '.3f')}"
+    return (
+        f"{_LABELS.get(test.quantity, test.quantity)}: {_VERDICTS[test.verdict]} within {test.margin_low:g} to "
+        f"{test.margin_high:g} of A (90 % interval {interval}, p = {number_text(test.p, '.2g')})"
+    )

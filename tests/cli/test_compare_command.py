@@ -54,7 +54,14 @@ def test_two_saved_results_end_to_end(folders, tmp_path):
     verdicts = {test["quantity"]: test["verdict"] for test in document["equivalence"]}
     assert verdicts == {"mode": "equivalent", "d50": "equivalent", "recovery": "equivalent"}
     assert document["common"] == ["mpp", "medium", "exposure_ms", "depth_um"]
-    for words in ("A: fresh1", "B: rehydrated", "x 0.900", "94.5%", "D50: equivalent", "recovery: equivalent within 0.8 to 1.2 of A"):
+    for words in (
+        "A: fresh1",
+        "B: rehydrated",
+        "x 0.900",
+        "94.5%",
+        "D50: equivalent",
+        "recovery: equivalent within 0.8 to 1.2 of A",
+    ):
         assert words in result.stdout
 
 

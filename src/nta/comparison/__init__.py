@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from nta.comparison.common import DEPTH, values_in_common
+from nta.comparison.cancelling import DEPTH, values_in_common
 from nta.comparison.equivalence import checked_margin, equivalence_test
 from nta.comparison.noun import Basis, Change, Comparison, Equivalence
 from nta.comparison.sides import Side, SizeName, is_imported
