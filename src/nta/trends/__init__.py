@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nta.trends.attributes import ATTRIBUTES, measured_series
+from nta.trends.attributes import ATTRIBUTES, BEAD_UNITS, bead_series, measured_series
 from nta.trends.baseline import Baseline, baseline_of, stated_baseline
 from nta.trends.chart import ChartPoint, ControlChart, Ewma, control_chart
 from nta.trends.nelson import NELSON_RULES, nelson_rules
@@ -10,6 +10,7 @@ from nta.trends.series import Point, Series
 
 __all__ = [
     "ATTRIBUTES",
+    "BEAD_UNITS",
     "NELSON_RULES",
     "Baseline",
     "ChartPoint",
@@ -18,6 +19,7 @@ __all__ = [
     "Point",
     "Series",
     "baseline_of",
+    "bead_series",
     "control_chart",
     "measured_series",
     "nelson_rules",

@@ -1,9 +1,9 @@
-"""Measurements with their dates -> Series: what of a result can be followed over lots, days and bead checks."""
+"""Measurements, or bead checks, with their dates -> Series: what can be followed over lots and days."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -59,3 +59,40 @@ def measured_series(attribute: str, dated: Iterable[tuple[datetime, str, Measure
         raise UsageError(f"no attribute {attribute!r} can be followed; there are {', '.join(ATTRIBUTES)}")
     label, unit, value = ATTRIBUTES[attribute]
     return Series(label, unit, tuple(Point(date, value(one), record) for date, record, one in dated))
+
+
+BEAD_UNITS: Final[dict[str, str]] = {
+    "constant_um": "µm",
+    "mpp_from_beads": "µm/px",
+    "localisation_error_nm": "nm",
+}
+"""Columns of the trend record of ``nta calibrate`` that can be followed, with their units."""
+
+
+def bead_series(column: str, rows: Iterable[Mapping[str, str]]) -> Series:
+    """Return a number of the bead checks over time; the record of each is the time at which it was made.
+
+    Parameters
+    ----------
+    column : str
+        A key of :data:`BEAD_UNITS`.
+    rows : iterable of mapping
+        Lines of a trend record (``FILE.trend.csv``), as ``csv.DictReader`` gives them; an empty cell is no value.
+
+    Raises
+    ------
+    UsageError
+        If the column cannot be followed, or a line does not have it.
+    """
+    if column not in BEAD_UNITS:
+        raise UsageError(f"no column {column!r} of a bead check can be followed; there are {', '.join(BEAD_UNITS)}")
+    points = []
+    for number, row in enumerate(rows, 1):
+        try:
+            made, cell = row["made_utc"], row[column]
+            points.append(Point(datetime.fromisoformat(made), float(cell) if cell else math.nan, made))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"line {number} is not of a trend record of nta calibrate ({error}); give its file"
+            ) from None
+    return Series(f"beads: {column}", BEAD_UNITS[column], tuple(points))
