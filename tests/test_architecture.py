@@ -68,6 +68,8 @@ ORDER = (
     "standards",
     "store",
     "production",
+    "trends",
+    "comparison",
     "report",
     "batch",
     "cluster",

@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "calibrate": LazyCommand("nta_cli.calibrate", "calibrate", "Calibrate the depth in view from captures of beads."),
     "export": LazyCommand("nta_cli.export", "export", "Write a result, or the records of a store, for other programs."),
     "import": LazyCommand("nta_cli.imports", "import_", "Read results of NanoSight and ZetaView; compare them."),
+    "compare": LazyCommand("nta_cli.compare", "compare", "Say what two samples or groups differ by."),
     "info": LazyCommand("nta_cli.info", "info", "Say what is in a file, and what would be assumed."),
     "settings": LazyCommand("nta_cli.settings", "settings", "Write or check a settings file."),
     "simulate": LazyCommand("nta_cli.simulate", "simulate", "Make a scatter video with known truth."),

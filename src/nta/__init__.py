@@ -32,6 +32,8 @@ _HOME = {
     "Acquisition": "nta.settings",
     "Estimate": "nta.estimate",
     "NTAError": "nta.errors",
+    "compare": "nta.comparison",
+    "Comparison": "nta.comparison",
     "export": "nta.formats",
     "import_results": "nta.importing",
     "inspect_file": "nta.inspection",
@@ -41,6 +43,7 @@ _HOME = {
 
 __all__ = [
     "Acquisition",
+    "Comparison",
     "Concentration",
     "Detections",
     "Diffusion",
@@ -54,6 +57,7 @@ __all__ = [
     "Video",
     "__version__",
     "analyze",
+    "compare",
     "detect",
     "ensemble_msd",
     "estimate_diffusion",
@@ -70,6 +74,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from nta.comparison import Comparison, compare
     from nta.concentration import Concentration, particle_concentration
     from nta.detection import Detections, detect
     from nta.diffusion import Diffusion, estimate_diffusion
