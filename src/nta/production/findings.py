@@ -13,7 +13,7 @@ FINDINGS: Final[dict[str, tuple[Level, str]]] = {
     "lot_without_measurement": ("fail", "no sample of the lot has a number of particles"),
     "day_missing": ("fail", "a day has no number of particles, so the sum of the lot lacks it"),
     "same_video": ("fail", "two samples hold the same video: of which of them it is cannot be told"),
-    "no_bead_check": ("fail", "no beads were measured on a day, so nothing says that the instrument was fit"),
+    "no_bead_check": ("warn", "no beads were measured on a day, so nothing says that the instrument was fit"),
     "several_steps": ("info", "samples of a day were taken after several steps; the last one is counted"),
     "mixed_steps": ("warn", "the days are counted after different steps"),
     "volume_exact": ("info", "the uncertainty of a volume is not stated, and the volume is taken as exact"),
