@@ -20,7 +20,7 @@ FINDINGS: Final[dict[str, tuple[Level, str]]] = {
     "dilution_exact": ("info", "the uncertainty of a dilution is not stated, and the dilution is taken as exact"),
     "errors_added": ("info", "what an interval is made of is not on record, so half-widths were added as if common"),
     "pool_disagrees": ("warn", "the measurement of the pool is not what the days add up to"),
-    "pool_incomplete": ("warn", "a day is missing in the pooled distribution"),
+    "pool_incomplete": ("fail", "a day is missing in the pooled distribution"),
     "assay_exact": ("info", "the uncertainty of an assay is not stated, and its value is taken as exact"),
 }
 """Level and meaning by code; ``fail`` keeps a lot from passing as a whole."""
