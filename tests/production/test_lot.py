@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from nta.production.assays import Result, matrix_of
 from nta.production.findings import FINDINGS, finding
 from nta.production.lot import BeadCheck, Lot, assess_lot, observations_of, repeatability_percent
 from nta.production.pool import Portion, pool_of
-from nta.production.purity import purity_of
+from nta.production.purity import HIGH_ABOVE, purity_of
 from nta.production.quantity import Error, Quantity
-from nta.production.specification import Limit, Specification
+from nta.production.specification import ATTRIBUTES, Limit, Specification
 from nta.production.steps import Recovery
 from nta.size_statistics import point_statistics
 
@@ -63,7 +64,7 @@ def lot(*harvests: Harvest, **given: object) -> Lot:
         "pool": pool_of([portion("1"), portion("2")]),
         "concentration": Estimate(1e11, 0.9e11, 1.1e11),
         "purity": purity_of(Quantity(1e11, {"count": Error(0.05)}), 20.0, 0.05),
-        "recovery": Recovery("chain", Estimate(0.6, 0.55, 0.65), records=(1, 2)),
+        "recoveries": (Recovery("chain", Estimate(0.6, 0.55, 0.65), records=(1, 2)),),
         "matrix": MATRIX,
         "beads": BEADS,
         "captures_per_ml": ((harvest("1"), (1.0, 1.02, 0.98, 1.01, 0.99)),),
@@ -101,8 +102,8 @@ def test_a_verdict_names_the_records_behind_it():
         ({"concentration": None}, "concentration_per_ml"),
         ({"purity": None}, "particles_per_ug"),
         ({"purity": purity_of(Quantity(1e11), None)}, "particles_per_ug"),
-        ({"recovery": None}, "recovery_percent"),
-        ({"recovery": Recovery("chain", Estimate.missing(), ("no step is stated",))}, "recovery_percent"),
+        ({"recoveries": ()}, "recovery_percent"),
+        ({"recoveries": (Recovery("chain", Estimate.missing(), ("no step",)),)}, "recovery_percent"),
         ({"matrix": None}, "sterility"),
         ({"captures_per_ml": ((harvest("1"), (1.0,)),)}, "cv_percent"),
         ({"beads": BEADS[:1]}, "bead_d50_nm"),
@@ -196,3 +197,23 @@ def test_repeatability_by_hand():
 def test_what_no_rule_asks_for_is_known_all_the_same():
     attributes = {one.attribute for one in observations_of(lot(), RULES)}
     assert {"mode_nm", "d90_nm", "span"} <= attributes
+
+
+def test_the_page_names_every_finding_and_attribute():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "lots.md").read_text(encoding="utf-8")
+    for code, (level, text) in FINDINGS.items():
+        assert f"| `{code}` | {level} | {text} |" in page
+    assert all(f"`{attribute}`" in page for attribute in ATTRIBUTES)
+    assert f"{HIGH_ABOVE:.0e}".replace("+", "") in page
+
+
+def test_the_specification_of_the_page_can_be_used(tmp_path):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "lots.md").read_text(encoding="utf-8")
+    path = tmp_path / "limits.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    assert [limit.attribute for limit in Specification.load(path).limits] == [
+        "potency_percent",
+        "sterility",
+        "concentration_per_ml",
+        "fraction_percent",
+    ]

@@ -31,8 +31,8 @@ class Outcome:
 
     ``estimates`` holds the sizes in nm (the span as it is) and the concentrations per mL by name. ``record`` is the
     number of the analysis in the store, ``decision`` whether it counts, and ``reason`` why not. ``parts`` holds the
-    relative standard uncertainties of the concentration, ``n_counted`` the captures behind it, ``calibration`` and
-    ``videos`` the hashes of the calibration file and of the captures.
+    relative standard uncertainties of the concentration, ``captures_per_ml`` that of each capture, ``calibration``
+    and ``videos`` the hashes of the calibration file and of the captures.
     """
 
     sample: Sample
@@ -50,7 +50,7 @@ class Outcome:
     decision: str = ""
     reason: str | None = None
     parts: Mapping[str, float | None] = field(default_factory=dict)
-    n_counted: int = 0
+    captures_per_ml: tuple[float, ...] = ()
     calibration: str | None = None
     videos: tuple[str, ...] = ()
 
@@ -158,7 +158,7 @@ def outcome_of(sample: Sample, summary: Mapping[str, Any], folder: str, row: Map
         decision=row.get("decision", "current"),
         reason=row.get("reason"),
         parts=density.get("parts") or {},
-        n_counted=len(density.get("captures") or ()),
+        captures_per_ml=tuple(density.get("captures") or ()),
         calibration=summary.get("values", {}).get("calibration_sha256", {}).get("value"),
         videos=tuple(sha256 for capture in summary["captures"] if (sha256 := capture.get("sha256")) is not None),
     )
@@ -168,10 +168,10 @@ def harvests_of(batch: Batch) -> tuple[Harvest, ...]:
     """Return the samples of a batch as harvests, failures included; blanks, beads and pools are none."""
     samples = [outcome for outcome in batch.outcomes if outcome.sample.role == "sample"]
     days = {day: [one for one in samples if one.sample.day == day] for day in dict.fromkeys(_days(samples))}
-    clocks = [next((_fact(one, "hours_since_medium") for one in each), None) for each in days.values()]
+    clocks = [next((fact_of(one, "hours_since_medium") for one in each), None) for each in days.values()]
     hours = dict(zip(days, hours_collected(clocks), strict=True))
     return tuple(
-        _harvest(one, _culture(one, _medium_ml(days[one.sample.day]), hours[one.sample.day])) for one in samples
+        harvest_of(one, _culture(one, _medium_ml(days[one.sample.day]), hours[one.sample.day])) for one in samples
     )
 
 
@@ -179,7 +179,8 @@ def _days(samples: Sequence[Outcome]) -> list[str]:
     return [one.sample.day for one in samples]
 
 
-def _fact(outcome: Outcome, name: str) -> float | None:
+def fact_of(outcome: Outcome, name: str) -> float | None:
+    """Return a number that the manifest states of a sample's culture or process, ``None`` where it does not."""
     value = outcome.sample.facts.get(name)
     return None if value is None else float(value)
 
@@ -192,7 +193,7 @@ def _positive(value: float | None) -> float | None:
 def _medium_ml(of_a_day: Sequence[Outcome]) -> float | None:
     """Return the conditioned medium of a day: what went into its first step, or all its samples where there is none."""
     if any(one.sample.facts.get("step") for one in of_a_day):
-        went_in = _fact(of_a_day[0], "volume_in_ml")
+        went_in = fact_of(of_a_day[0], "volume_in_ml")
         return of_a_day[0].sample.volume_ml if went_in is None else went_in
     volumes = [one.sample.volume_ml for one in of_a_day]
     known = [volume for volume in volumes if volume is not None]
@@ -200,13 +201,14 @@ def _medium_ml(of_a_day: Sequence[Outcome]) -> float | None:
 
 
 def _culture(outcome: Outcome, medium_ml: float | None, hours: float | None) -> Culture:
-    area_m2, cells = _fact(outcome, "culture_area_m2"), _fact(outcome, "cells_seeded")
+    area_m2, cells = fact_of(outcome, "culture_area_m2"), fact_of(outcome, "cells_seeded")
     return Culture(medium_ml, _positive(area_m2), _positive(cells), _positive(hours))
 
 
-def _harvest(outcome: Outcome, culture: Culture) -> Harvest:
+def harvest_of(outcome: Outcome, culture: Culture | None = None) -> Harvest:
+    """Return one sample as a harvest, whatever its role."""
     is_measured = not outcome.estimate("measured").is_missing
-    volume_sd_percent = _fact(outcome, "volume_sd_percent")
+    volume_sd_percent = fact_of(outcome, "volume_sd_percent")
     return Harvest(
         day=outcome.sample.day,
         sample=outcome.sample.name,
@@ -220,10 +222,10 @@ def _harvest(outcome: Outcome, culture: Culture) -> Harvest:
         volume_relative_sd=None if volume_sd_percent is None else volume_sd_percent / 100.0,
         dilution=outcome.dilution,
         parts=outcome.parts,
-        n_captures=outcome.n_counted,
+        n_captures=len(outcome.captures_per_ml),
         calibration=outcome.calibration,
         step=str(outcome.sample.facts.get("step", "")),
-        culture=culture,
+        culture=Culture() if culture is None else culture,
         videos=outcome.videos,
         record=outcome.record,
     )

@@ -60,8 +60,8 @@ class Lot:
         Of the pool as it was measured, particles/mL.
     purity : Purity or None
         Particles per µg of protein.
-    recovery : Recovery or None
-        Of the whole chain of process steps.
+    recoveries : tuple of Recovery
+        Of the whole chain of process steps, one for each day.
     matrix : Matrix or None
         Companion assays.
     beads : tuple of BeadCheck
@@ -79,7 +79,7 @@ class Lot:
     pool: Pool | None = None
     concentration: Estimate | None = None
     purity: Purity | None = None
-    recovery: Recovery | None = None
+    recoveries: tuple[Recovery, ...] = ()
     matrix: Matrix | None = None
     beads: tuple[BeadCheck, ...] = ()
     captures_per_ml: tuple[tuple[Harvest, tuple[float, ...]], ...] = ()
@@ -156,10 +156,9 @@ def _of_numbers(lot: Lot) -> list[Observation]:
     if lot.purity is not None:
         records = _analyses(lot.records)
         found.append(Observation("particles_per_ug", lot.purity.per_ug, "pool", records, lot.purity.reason))
-    if lot.recovery is not None:
-        share, reason = lot.recovery.share.scaled(100.0), "; ".join(lot.recovery.reasons)
-        records = _analyses(lot.recovery.records)
-        found.append(Observation("recovery_percent", share, lot.recovery.name, records, reason))
+    for recovery in lot.recoveries:
+        share, reason = recovery.share.scaled(100.0), "; ".join(recovery.reasons)
+        found.append(Observation("recovery_percent", share, recovery.name, _analyses(recovery.records), reason))
     return found
 
 
