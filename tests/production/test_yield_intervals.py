@@ -121,6 +121,9 @@ def test_a_day_is_counted_after_its_last_step_and_says_so():
     yields = daily_yield(samples)
     assert yields.total.value == pytest.approx(1e12)
     assert yields.days[0].samples == ("end",)
+    # what nta batch prints names what it left out
+    said = "sum of 1 day, none missing; day 1 is counted after concentration, without raw (medium)"
+    assert yields.message == said
     assert "several_steps" in codes(*samples)
     assert "mixed_steps" in codes(*samples, harvest("2", "raw 2", step="medium"))
     assert "mixed_steps" not in codes(*samples)

@@ -93,7 +93,11 @@ class DailyYield:
 
     @property
     def message(self) -> str:
-        """One sentence: over how many days the sum goes, and how many it lacks."""
+        """Over how many days the sum goes, how many it lacks, and which samples of several steps are not in it."""
+        steps = [found.message for found in self.findings if found.code in ("several_steps", "mixed_steps")]
+        return "; ".join([self._extent(), *steps])
+
+    def _extent(self) -> str:
         known = len(self.days) - len(self.missing_days)
         if not self.missing_days:
             return f"sum of {known} day{'s' if known != 1 else ''}, none missing"
