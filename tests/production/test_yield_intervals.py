@@ -11,6 +11,7 @@ import pytest
 from nta.errors import UsageError
 from nta.estimate import Estimate
 from nta.production import FINDINGS, MISSING, Culture, Harvest, daily_yield, hours_collected
+from nta.production.yields import against_forecast
 
 PARTS = {"counting": 0.03, "captures": None, "volume": 0.12, "dilution": 0.04}
 
@@ -168,3 +169,16 @@ def test_every_finding_of_a_yield_has_a_level():
 def test_an_impossible_uncertainty_of_a_volume_is_refused(values):
     with pytest.raises(UsageError, match="uncertainty"):
         harvest(**values)
+
+
+def test_days_outside_of_a_forecast():
+    # within exp(1.96 x 0.13) = 1.2902: 1e12 (7.75e11 to 1.29e12), 2e12 (from 1.55e12), 4e12 (from 3.10e12)
+    yields = daily_yield(
+        [harvest("1", "a"), harvest("2", "b", 2e10), harvest("3", "c", 4e10), harvest("4", "d", stock=None)]
+    )
+    found = against_forecast(yields, 1.3e12, 3e12)
+    assert [one.code for one in found] == ["below_forecast", "above_forecast"]
+    assert ["day 1" in found[0].message, "day 3" in found[1].message] == [True, True]
+    assert against_forecast(yields, 1.2e12, 3.2e12) == ()
+    with pytest.raises(UsageError, match="empty"):
+        against_forecast(yields, 3e12, 1e12)

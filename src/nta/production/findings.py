@@ -19,6 +19,8 @@ FINDINGS: Final[dict[str, tuple[Level, str]]] = {
     "volume_exact": ("info", "the uncertainty of a volume is not stated, and the volume is taken as exact"),
     "dilution_exact": ("info", "the uncertainty of a dilution is not stated, and the dilution is taken as exact"),
     "errors_added": ("info", "what an interval is made of is not on record, so half-widths were added as if common"),
+    "below_forecast": ("warn", "a day's whole interval lies below the forecast"),
+    "above_forecast": ("warn", "a day's whole interval lies above the forecast"),
     "pool_disagrees": ("warn", "the measurement of the pool is not what the days add up to"),
     "pool_incomplete": ("fail", "a day is missing in the pooled distribution"),
     "assay_exact": ("info", "the uncertainty of an assay is not stated, and its value is taken as exact"),

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from nta.errors import UsageError
 from nta.estimate import Estimate
 from nta.production.findings import Finding, finding
 from nta.production.harvests import MISSING, Culture, Harvest
@@ -152,6 +153,30 @@ def daily_yield(harvests: Iterable[Harvest]) -> DailyYield:
         tuple(_sum(days[: last + 1]) for last in range(len(days))),
         _findings(harvests, days, repeated),
     )
+
+
+def against_forecast(yields: DailyYield, low: float, high: float) -> tuple[Finding, ...]:
+    """Return the days whose whole 95 % interval is below or above a forecast, particles a day.
+
+    Raises
+    ------
+    UsageError
+        If the forecast is empty.
+    """
+    if not 0.0 <= low < high:
+        raise UsageError(f"a forecast from {low:g} to {high:g} particles is empty; give the lower end first")
+    found = []
+    for day in yields.days:
+        text = (
+            f"day {day.day}: {day.particles.value:.3g} ({day.particles.low:.3g} to {day.particles.high:.3g}) particles"
+        )
+        if day.particles.high < low:
+            found.append(
+                finding("below_forecast", f"{text}, forecast at least {low:.3g}; look at the culture's record")
+            )
+        elif day.particles.low > high:
+            found.append(finding("above_forecast", f"{text}, forecast at most {high:.3g}; look for a wrong dilution"))
+    return tuple(found)
 
 
 def counted(harvests: Sequence[Harvest]) -> tuple[Harvest, ...]:
