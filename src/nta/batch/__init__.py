@@ -27,6 +27,7 @@ _HOME = {
     "folder_names": "outcomes",
     "harvests_of": "outcomes",
     "table_columns": "outcomes",
+    "lot_of": "lots",
     "Plan": "plan",
     "make_plan": "plan",
     "Work": "jobs",
@@ -58,6 +59,7 @@ __all__ = [
     "find_manifest",
     "folder_names",
     "harvests_of",
+    "lot_of",
     "make_plan",
     "prepare_directory",
     "read_manifest",
@@ -68,6 +70,7 @@ __all__ = [
 if TYPE_CHECKING:
     from nta.batch.events import Event, Listener
     from nta.batch.jobs import Work
+    from nta.batch.lots import lot_of
     from nta.batch.manifest import MANIFEST_NAME, TOML_NAME, Manifest, Repeat, Sample, find_manifest, read_manifest
     from nta.batch.outcomes import (
         TABLE_NAME,

@@ -17,7 +17,7 @@ SAMPLE_ONLY: Final = frozenset(
 )
 """Settings that do not touch a capture: searching and linking neither see them nor what follows from them."""
 
-_NOT_MEASURING: Final = ("batch", "store", "report", "simulation", "production.py", "standards")
+_NOT_MEASURING: Final = ("batch", "store", "report", "simulation", "production", "standards")
 
 _LONGEST_REASON: Final = 3
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nta.batch.manifest import Manifest, Sample
 from nta.csvtable import Cell, estimate_cells
 from nta.estimate import Estimate
-from nta.production import Harvest
+from nta.production import Culture, Harvest, hours_collected
 
 if TYPE_CHECKING:
     # The nouns that measure load numba; whoever only hands out jobs does without.
@@ -30,7 +30,9 @@ class Outcome:
     """How one sample of a batch ended, and its numbers; missing ones are NaN or ``None``, never 0.
 
     ``estimates`` holds the sizes in nm (the span as it is) and the concentrations per mL by name. ``record`` is the
-    number of the analysis in the store, ``decision`` whether it counts, and ``reason`` why not.
+    number of the analysis in the store, ``decision`` whether it counts, and ``reason`` why not. ``parts`` holds the
+    relative standard uncertainties of the concentration, ``captures_per_ml`` that of each capture, ``calibration``
+    and ``videos`` the hashes of the calibration file and of the captures.
     """
 
     sample: Sample
@@ -47,6 +49,10 @@ class Outcome:
     record: int | None = None
     decision: str = ""
     reason: str | None = None
+    parts: Mapping[str, float | None] = field(default_factory=dict)
+    captures_per_ml: tuple[float, ...] = ()
+    calibration: str | None = None
+    videos: tuple[str, ...] = ()
 
     def estimate(self, name: str) -> Estimate:
         """Return one of the estimates, missing where there is none."""
@@ -151,16 +157,58 @@ def outcome_of(sample: Sample, summary: Mapping[str, Any], folder: str, row: Map
         record=row["id"],
         decision=row.get("decision", "current"),
         reason=row.get("reason"),
+        parts=density.get("parts") or {},
+        captures_per_ml=tuple(density.get("captures") or ()),
+        calibration=summary.get("values", {}).get("calibration_sha256", {}).get("value"),
+        videos=tuple(sha256 for capture in summary["captures"] if (sha256 := capture.get("sha256")) is not None),
     )
 
 
 def harvests_of(batch: Batch) -> tuple[Harvest, ...]:
     """Return the samples of a batch as harvests, failures included; blanks, beads and pools are none."""
-    return tuple(_harvest(outcome) for outcome in batch.outcomes if outcome.sample.role == "sample")
+    samples = [outcome for outcome in batch.outcomes if outcome.sample.role == "sample"]
+    days = {day: [one for one in samples if one.sample.day == day] for day in dict.fromkeys(_days(samples))}
+    clocks = [next((fact_of(one, "hours_since_medium") for one in each), None) for each in days.values()]
+    hours = dict(zip(days, hours_collected(clocks), strict=True))
+    return tuple(
+        harvest_of(one, _culture(one, _medium_ml(days[one.sample.day]), hours[one.sample.day])) for one in samples
+    )
 
 
-def _harvest(outcome: Outcome) -> Harvest:
+def _days(samples: Sequence[Outcome]) -> list[str]:
+    return [one.sample.day for one in samples]
+
+
+def fact_of(outcome: Outcome, name: str) -> float | None:
+    """Return a number that the manifest states of a sample's culture or process, ``None`` where it does not."""
+    value = outcome.sample.facts.get(name)
+    return None if value is None else float(value)
+
+
+def _positive(value: float | None) -> float | None:
+    """Return what can be divided by; a manifest may state 0 cells or hours."""
+    return value if value is not None and value > 0.0 else None
+
+
+def _medium_ml(of_a_day: Sequence[Outcome]) -> float | None:
+    """Return the conditioned medium of a day: what went into its first step, or all its samples where there is none."""
+    if any(one.sample.facts.get("step") for one in of_a_day):
+        went_in = fact_of(of_a_day[0], "volume_in_ml")
+        return of_a_day[0].sample.volume_ml if went_in is None else went_in
+    volumes = [one.sample.volume_ml for one in of_a_day]
+    known = [volume for volume in volumes if volume is not None]
+    return sum(known) if len(known) == len(volumes) else None
+
+
+def _culture(outcome: Outcome, medium_ml: float | None, hours: float | None) -> Culture:
+    area_m2, cells = fact_of(outcome, "culture_area_m2"), fact_of(outcome, "cells_seeded")
+    return Culture(medium_ml, _positive(area_m2), _positive(cells), _positive(hours))
+
+
+def harvest_of(outcome: Outcome, culture: Culture | None = None) -> Harvest:
+    """Return one sample as a harvest, whatever its role."""
     is_measured = not outcome.estimate("measured").is_missing
+    volume_sd_percent = fact_of(outcome, "volume_sd_percent")
     return Harvest(
         day=outcome.sample.day,
         sample=outcome.sample.name,
@@ -171,4 +219,13 @@ def _harvest(outcome: Outcome) -> Harvest:
         # A sample without a concentration says nothing about what the numbers rest on.
         is_relative=outcome.volume_source == "nominal" and is_measured,
         is_excluded=outcome.decision == "excluded",
+        volume_relative_sd=None if volume_sd_percent is None else volume_sd_percent / 100.0,
+        dilution=outcome.dilution,
+        parts=outcome.parts,
+        n_captures=len(outcome.captures_per_ml),
+        calibration=outcome.calibration,
+        step=str(outcome.sample.facts.get("step", "")),
+        culture=Culture() if culture is None else culture,
+        videos=outcome.videos,
+        record=outcome.record,
     )
