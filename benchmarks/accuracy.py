@@ -107,7 +107,8 @@ def _print_method(name: str, method: str, found: list[Reading]) -> None:
     off = "" if truth is None or np.isnan(mode).all() else f"{mode.mean():.1f} ({rms(mode - truth):.1f})"
     quantiles = (np.mean([getattr(one, key) for one in found]) for key in ("d10", "d50", "d90"))
     cells = ("" if math.isnan(value) else f"{value:.1f}" for value in quantiles)
-    resolved = f"{np.mean([one.resolved for one in found]):.2f}" if name in RESOLVED_NM else ""
+    judged = [one.resolved for one in found if one.resolved is not None]
+    resolved = f"{np.mean(judged):.2f}" if name in RESOLVED_NM and judged else ""
     method = f"{method} ({len(found)} sets)" if method == SASPT else method
     first = f"| {method} | {np.mean([one.wasserstein for one in found]):.2f} | {off} |"
     print(first, " | ".join((*cells, resolved)), "|", flush=True)
@@ -127,7 +128,7 @@ def _judge_thousand(name: str, ours: list[Reading], bars: Bars) -> None:
         bars.check("W1, nm", distance, 3.5)
     else:
         bars.check("W1, nm", distance, 4.5 if name == "100 + 200 nm" else 3.0)
-        bars.check("sets not resolved", 1.0 - float(np.mean([one.resolved for one in ours])), 0.05 + 1e-9)
+        bars.check("sets not resolved", 1.0 - float(np.mean([bool(one.resolved) for one in ours])), 0.05 + 1e-9)
 
 
 def blur(asked: argparse.Namespace, bars: Bars) -> None:

@@ -44,7 +44,7 @@ class Reading:
     d10: float = float("nan")
     d50: float = float("nan")
     d90: float = float("nan")
-    resolved: bool = False
+    resolved: bool | None = None
 
 
 def read_set(

@@ -358,3 +358,12 @@ def test_counting_tracks_and_counting_positions_agree_where_both_are_right():
     made = diffusion_of(lognormal(400), captures=(capture,))
     distribution = size_distribution(made, n_draws=0)
     assert distribution.mean_by_tracks_nm == pytest.approx(distribution.size.mean.value, rel=0.15)
+
+
+def test_a_population_at_the_lower_end_is_reported_whole():
+    """Beads of 30 nm, N = 600 tracks of 20 positions: half of them may read below where the table starts else."""
+    found = distribution_of(np.full(600, 30.0), n_draws=0)
+    assert found.table["diameter_nm"].iloc[0] < 30.0
+    # One track knows ln d to 1/sqrt(19).
+    assert found.size.d50.value == pytest.approx(30.0, rel=4 / math.sqrt(19 * 600))
+    assert distribution_of(lognormal(600), n_draws=0).table["diameter_nm"].iloc[0] == 30.0

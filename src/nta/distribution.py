@@ -36,7 +36,9 @@ N_DRAWS: Final = 200
 """Bootstrap draws behind every interval."""
 
 SMALLEST_NM: Final = 30.0
-"""Smaller particles leave the linker's reach and the sheet; the distribution starts here if not told."""
+"""Smaller particles leave the linker's reach and the sheet; the distribution starts here unless told, or unless more
+than 2 % of the tracked positions are smaller.
+"""
 
 _TRACK_STEPS: Final = 60
 _TRACK_TOLERANCE: Final = 1e-3  # nats
@@ -198,7 +200,7 @@ def _distribution(
 ) -> SizeDistribution:
     fitted = fit_density(diffusion)
     grid_nm = np.exp(fitted.log_grid)
-    diameter_nm = _output_grid(grid_nm, settings)
+    diameter_nm = _output_grid(grid_nm, fitted.best.share, settings)
     if diameter_nm.size < 2 or _share_within(fitted.best.share, grid_nm, diameter_nm) < _MIN_SHARE_WITHIN:
         return SizeDistribution.missing()
     depth = _depth_share(fitted.law, diameter_nm)
@@ -280,9 +282,11 @@ def _mean_by_tracks(diffusion: Diffusion, fitted: Fitted, diameter_nm: Floats, d
     return point_statistics(diameter_nm, density)["mean"]
 
 
-def _output_grid(diameters_nm: Floats, settings: Settings) -> Floats:
+def _output_grid(diameters_nm: Floats, share: Floats, settings: Settings) -> Floats:
     """Return whole nanometres inside the fitted grid and the range asked for."""
     low, high = max(float(diameters_nm[0]), SMALLEST_NM), float(diameters_nm[-1])
+    if share[diameters_nm < low].sum() > _MIN_SHARE_WITHIN:
+        low = float(diameters_nm[0])
     if settings.size_range_nm is not None:
         low = settings.size_range_nm[0]
         high = min(high, settings.size_range_nm[1] or high)
