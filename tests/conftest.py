@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +28,10 @@ from nta.quality import Flag
 from nta.settings import Settings, resolve
 from nta.size_statistics import Peak, SizeStatistics
 from nta.tracking import Tracks
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and so would every program they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def demand(name: str, available: bool, reason: str) -> None:
