@@ -115,10 +115,13 @@ def _calibration(beads: Case, seed: int, folder: Path) -> tuple[Calibration, Pat
     The beads' true concentration is stated as certified to 1 %.
     """
     path, truth = _video(beads, _BEAD_SEED + seed, folder)
-    standard = Beads((path,), 100.0, truth.concentration_per_ml, concentration_sd_percent=1.0)
-    calibration = calibrate([standard], _settings(truth.scene))
-    file = folder / f"{path.stem}.toml"
-    calibration.save(file)
+    file = path.with_suffix(".toml")
+    if file.exists():
+        calibration = Calibration.load(file)
+    else:
+        standard = Beads((path,), 100.0, truth.concentration_per_ml, concentration_sd_percent=1.0)
+        calibration = calibrate([standard], _settings(truth.scene))
+        calibration.save(file)
     return calibration, file, math.sqrt(math.log(calibration.holds_for.light_ratio))
 
 

@@ -186,3 +186,15 @@ def localisation_error_px(noise_error, disagreement, noise_factor, disagreement_
     """Three independent causes, one element at a time."""
     pairs = zip(noise_error, disagreement, strict=True)
     return np.array([math.hypot(noise_factor * n, disagreement_share * d, floor) for n, d in pairs], dtype=float)
+
+
+def class_log_likelihood(groups, odds):
+    """Weighted ln likelihood of tracks in classes of length: sum over tracks of w ln sum_d joint p(class | d)."""
+    total = 0.0
+    for k, (joint, weights) in enumerate(groups):
+        for track, weight in zip(joint, weights, strict=True):
+            explained = 0.0
+            for j, value in enumerate(track):
+                explained += value * math.exp(odds[k, j]) / sum(math.exp(o) for o in odds[:, j])
+            total += weight * math.log(explained)
+    return total

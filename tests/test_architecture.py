@@ -42,6 +42,7 @@ ORDER = (
     "likelihood",
     "diffusion",
     "visibility",
+    "track_length",
     "resampling",
     "mixture",
     "alternatives",

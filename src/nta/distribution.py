@@ -151,9 +151,10 @@ def size_distribution(
 
     Penalised maximum likelihood over all tracks (:mod:`nta.penalised`), each weighted by its length so that
     every position in view counts once, divided by the share of positions that tracks catch
-    (:mod:`nta.sampling`) and by the depth in which a size is seen; where the tracks carry light, size is
-    fitted to motion and light together (:mod:`nta.visibility`). Intervals come from a bootstrap over blocks
-    of the liquid (:mod:`nta.resampling`): the same particle comes back, so tracks are not independent.
+    (:mod:`nta.sampling`) and by the depth in which a size is seen. Size is fitted to motion and to the lengths of
+    the tracks together (:mod:`nta.track_length`), and to their light where they carry any
+    (:mod:`nta.visibility`). Intervals come from a bootstrap over blocks of the liquid (:mod:`nta.resampling`):
+    the same particle comes back, so tracks are not independent.
 
     Parameters
     ----------
@@ -275,8 +276,7 @@ def _mean_by_tracks(diffusion: Diffusion, fitted: Fitted, diameter_nm: Floats, d
     """Return the mean with every track counted once and divided by the tracks that a particle of its size leaves."""
     if any(capture.acquisition.n_frames is None for capture in diffusion.captures):
         return math.nan
-    ones = np.full_like(fitted.weights, fitted.weights.mean())
-    fit = fitted.refitted(fitted.best, ones, _TRACK_STEPS, _TRACK_TOLERANCE)
+    fit = fitted.by_tracks(_TRACK_STEPS, _TRACK_TOLERANCE)
     left = _mean_of_captures(diffusion, diameter_nm, depth, _tracks_left) * depth
     density, _ = _density(fit.log_density(np.log(diameter_nm)), diameter_nm, left)
     return point_statistics(diameter_nm, density)["mean"]

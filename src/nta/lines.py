@@ -47,6 +47,7 @@ _NEW_SHARE: Final = 0.2
 _SPLIT: Final = 0.12
 _LEAST: Final = 1e-300
 _FINE: Final = 200
+_REACH: Final = 8.5  # standard deviations: beyond, a line has less than rounding leaves
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,8 @@ class LineProblem:
 
     def __init__(self, likelihood: Floats, log_diameter: Floats) -> None:
         self._likelihood = likelihood
+        # Sizes first: a line reaches few of them, and these then lie side by side.
+        self._by_size = np.ascontiguousarray(likelihood.T)
         self._grid = log_diameter
         self._log_range = math.log(log_diameter[-1] - log_diameter[0])
 
@@ -211,13 +214,22 @@ class LineProblem:
         return shapes, shapes * (self._grid - centre) / log_sd**2
 
     def _state(self, log_means: Floats, shares: Floats, weights: Floats, log_sd: float) -> _State:
-        shapes, slopes = self._shapes(log_means, log_sd)
-        both = self._likelihood @ np.concatenate([shapes, slopes]).T
-        k = len(shares)
-        explained = np.maximum(both[:, :k] @ shares, _LEAST)
-        of_share = both[:, : k - 1] * shares[:-1] / explained[:, None] - shares[:-1]
-        of_mean = both[:, k:] * shares / explained[:, None]
-        return _State(log_means, shares, float(weights @ np.log(explained)), np.hstack([of_mean, of_share]))
+        of_line, of_slope = self._seen_through(log_means, log_sd)
+        explained = np.maximum(shares @ of_line, _LEAST)
+        of_share = of_line[:-1] * shares[:-1, None] / explained - shares[:-1, None]
+        of_mean = of_slope * shares[:, None] / explained
+        scores = np.concatenate([of_mean, of_share]).T
+        return _State(log_means, shares, float(weights @ np.log(explained)), scores)
+
+    def _seen_through(self, log_means: Floats, log_sd: float) -> tuple[Floats, Floats]:
+        """Return each track's likelihood under each line, and its derivative in the line's mean, both (K, n_tracks)."""
+        shapes = np.stack(self._shapes(log_means, log_sd), axis=1)
+        found = np.empty((len(log_means), 2, self._by_size.shape[1]))
+        for k, (log_mean, shape) in enumerate(zip(log_means, shapes, strict=True)):
+            reach = _REACH * max(log_sd, _GRID_SD)
+            low, high = np.searchsorted(self._grid, [log_mean - reach, log_mean + reach])
+            found[k] = shape[:, low:high] @ self._by_size[low:high]
+        return found[:, 0], found[:, 1]
 
     def _climbed(
         self, log_means: Floats, shares: Floats, weights: Floats, log_sd: float, max_steps: int, tolerance: float

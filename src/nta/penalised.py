@@ -27,7 +27,10 @@ N_SPLINES: Final = 60
 SMOOTHNESS_GRID: Final[tuple[float, ...]] = tuple(10.0**power for power in range(2, -11, -1))
 """Penalty weights tried, from stiff to loose: each start is the last solution."""
 
-_HOPELESS: Final = 10.0
+HOPELESS: Final = 10.0
+"""Nats below the best at which a fit has no part in the answer any more."""
+
+_BEYOND_SUMMIT: Final = 2.0
 _LONGEST_STEP: Final = 0.5
 _SHORTEST_STEP: Final = 1e-5
 _REFINEMENT: Final = 2
@@ -112,8 +115,9 @@ class Problem:
     """
 
     def __init__(self, log_likelihood: Floats, log_diameter: Floats) -> None:
-        peak = log_likelihood.max(axis=1, keepdims=True)
-        self._likelihood = np.exp(log_likelihood - peak)
+        # Sizes first, (n_sizes, n_tracks): the sparse basis then runs along whole rows.
+        by_size = log_likelihood.T - log_likelihood.max(axis=1)
+        self._likelihood = np.ascontiguousarray(np.exp(by_size, out=by_size))
         self._basis, penalty = _basis(log_diameter.size)
         # Four of its columns are not zero in each row.
         self._sparse_basis = csr_array(self._basis)
@@ -126,21 +130,21 @@ class Problem:
     @property
     def likelihood(self) -> Floats:
         """Likelihood of each track at each grid size, each track's highest being 1."""
-        values: Floats = self._likelihood
+        values: Floats = self._likelihood.T
         return values
 
     def fit(self, weights: Floats) -> DensityFit:
-        """Return the fit whose smoothness the evidence prefers."""
-        return best_of(self.fits(weights))
+        """Return the fit whose smoothness the evidence prefers, if the evidence has one summit."""
+        return best_of(self.fits(weights, _BEYOND_SUMMIT))
 
-    def fits(self, weights: Floats) -> list[DensityFit]:
-        """Return the fits from the stiffest on, until the evidence has fallen well below its best."""
+    def fits(self, weights: Floats, hopeless: float = HOPELESS) -> list[DensityFit]:
+        """Return the fits from the stiffest on, until the log evidence has fallen by ``hopeless`` below its best."""
         fits: list[DensityFit] = []
         coefficients = self._start(weights)
         for smoothness in SMOOTHNESS_GRID:
             fits.append(self.fit_with(weights, smoothness, coefficients))
             coefficients = fits[-1].coefficients
-            if fits[-1].log_evidence < best_of(fits).log_evidence - _HOPELESS:
+            if fits[-1].log_evidence < best_of(fits).log_evidence - hopeless:
                 break
         return fits
 
@@ -182,25 +186,25 @@ class Problem:
 
     def posterior(self, share: Floats) -> Floats:
         """Return the probability of each size of each track under a density, (n_tracks, n_sizes)."""
-        return self._responsibilities(share)
+        return self._responsibilities(share).T
 
     def _objective(self, coefficients: Floats, weights: Floats, penalty: Floats) -> tuple[float, Floats]:
         theta = self._basis @ coefficients
         share = np.exp(theta - theta.max())
         share /= share.sum()
-        explained = self._likelihood @ share
+        explained = share @ self._likelihood
         value = float(weights @ np.log(np.maximum(explained, 1e-300)))
         return value - 0.5 * float(coefficients @ penalty @ coefficients), share
 
     def _responsibilities(self, share: Floats) -> Floats:
-        joint = self._likelihood * share
-        responsibilities: Floats = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
-        return responsibilities
+        """Return the probability of each size of each track, (n_sizes, n_tracks)."""
+        joint: Floats = self._likelihood * share[:, None]
+        joint /= np.maximum(joint.sum(axis=0), 1e-300)
+        return joint
 
     def _projected(self, rho: Floats) -> Floats:
-        """Return ``rho @ basis``, (n_tracks, n_splines)."""
-        product: Floats = np.ascontiguousarray((self._sparse_basis.T @ rho.T).T)
-        return product
+        """Return what each track gives to each spline, (n_splines, n_tracks)."""
+        return np.asarray(self._sparse_basis.T @ rho, dtype=np.float64)
 
     def _newton_step(
         self, coefficients: Floats, share: Floats, weights: Floats, penalty: Floats
@@ -210,9 +214,9 @@ class Problem:
         The matrix is sum w (rho_i - pi)(rho_i - pi)' + lambda P: positive everywhere, and near the solution
         as good as the Hessian, whose steps have to be cut far more often on the way there.
         """
-        deviation = self._projected(self._responsibilities(share)) - share @ self._basis
-        gradient = weights @ deviation - penalty @ coefficients
-        matrix = (deviation * weights[:, None]).T @ deviation + penalty
+        deviation = self._projected(self._responsibilities(share)) - (share @ self._basis)[:, None]
+        gradient = deviation @ weights - penalty @ coefficients
+        matrix = (deviation * weights) @ deviation.T + penalty
         # Just above rounding: a ridge that grew with the penalty would hold the lognormals, which cost none.
         matrix[np.diag_indices_from(matrix)] += _RIDGE + _ROUNDING * np.trace(matrix) / N_SPLINES
         step: Floats = cho_solve(cho_factor(matrix), gradient)
@@ -223,8 +227,8 @@ class Problem:
         projected = self._projected(rho)
         mean_basis = share @ self._basis
         n = weights.sum()
-        hessian: Floats = (projected * weights[:, None]).T @ projected
-        hessian += self._basis.T @ ((n * share - weights @ rho)[:, None] * self._basis)
+        hessian: Floats = (projected * weights) @ projected.T
+        hessian += self._basis.T @ ((n * share - rho @ weights)[:, None] * self._basis)
         hessian -= n * np.outer(mean_basis, mean_basis)
         return hessian
 
@@ -243,7 +247,7 @@ class Problem:
     def _start(self, weights: Floats) -> Floats:
         """Return the coefficients of the likeliest lognormal."""
         grid = self._log_diameter
-        mean, variance = _lognormal_moments(self._likelihood, grid, weights)
+        mean, variance = _lognormal_moments(self.likelihood, grid, weights)
         centres = grid[0] + (np.arange(N_SPLINES) - 1.0) * (grid[-1] - grid[0]) / (N_SPLINES - 3.0)
         # A spline through a parabola: its coefficients are the parabola less a constant.
         start: Floats = -0.5 * (centres - mean) ** 2 / variance
