@@ -65,19 +65,45 @@ def test_tracks_in_one_place_are_drawn_one_by_one():
     assert len(np.unique(blocks)) == 40 > MIN_BLOCKS
 
 
-def test_weights_are_poisson_and_shared_within_a_block():
-    """N = 400 draws of 50 blocks, seed 5: mean and variance 1 within 4 standard errors."""
-    blocks = np.repeat(np.arange(50), 3)
-    drawn = np.array(list(block_weights(blocks, 400, seed=5)))
+def test_weights_are_spread_for_the_number_of_blocks_and_shared_within_one():
+    """N = 400 draws of 12 equal blocks, seed 5: mean and variance within 4 standard errors of what is due.
+
+    By hand: t of 11 degrees at 0.975 is 2.201; 12/11 (2.201/1.96)² = 1.3757.
+    """
+    blocks = np.repeat(np.arange(12), 3)
+    drawn = np.array(list(block_weights(blocks, np.full(36, 20.0), 400, seed=5)))
     assert np.all(drawn[:, 0::3] == drawn[:, 1::3])
-    n = drawn[:, 0::3].size
-    assert abs(drawn.mean() - 1.0) < 4.0 / math.sqrt(n)
-    # The variance of the sample variance of a Poisson number of mean 1 is (1 + 2)/n.
-    assert abs(drawn[:, 0::3].var() - 1.0) < 4.0 * math.sqrt(3.0 / n)
+    numbers = drawn[:, 0::3].ravel()
+    assert abs(numbers.mean() - 1.0) < 4.0 * math.sqrt(1.3757 / numbers.size)
+    squares = (numbers - numbers.mean()) ** 2
+    assert abs(squares.mean() - 1.3757) < 4.0 * squares.std() / math.sqrt(numbers.size)
+
+
+def test_many_blocks_are_poisson():
+    """N = 4 draws of 20,000 blocks, seed 6: variance 1 within 4 standard errors, sqrt(3/n) each."""
+    blocks = np.arange(20_000)
+    drawn = np.array(list(block_weights(blocks, np.full(20_000, 20.0), 4, seed=6)))
+    assert abs(drawn.var() - 1.0) < 4.0 * math.sqrt(3.0 / drawn.size)
+
+
+def test_intervals_of_a_mean_of_few_blocks_cover():
+    """A mean of 12 normal numbers, N = 1000 sets of 400 draws, seed 7: 95 % percentile intervals hold 0 in 95 %.
+
+    Four standard errors of that share are 2.8 %; Poisson numbers alone hold it in 90 %.
+    """
+    random = np.random.default_rng(7)
+    blocks, held = np.arange(12), 0
+    drawn = np.array(list(block_weights(blocks, np.ones(12), 400, seed=7)), dtype=float)
+    usable = drawn[drawn.sum(axis=1) > 0]
+    for _ in range(1000):
+        means = usable @ random.standard_normal(12) / usable.sum(axis=1)
+        low, high = np.quantile(means, (0.025, 0.975))
+        held += low <= 0.0 <= high
+    assert abs(held / 1000 - 0.95) < 4.0 * math.sqrt(0.95 * 0.05 / 1000)
 
 
 def test_same_seed_same_weights():
     blocks = np.arange(30)
-    one, two, other = (np.array(list(block_weights(blocks, 5, seed))) for seed in (1, 1, 2))
+    one, two, other = (np.array(list(block_weights(blocks, np.ones(30), 5, seed))) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, two)
     assert np.any(one != other)

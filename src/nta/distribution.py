@@ -256,7 +256,8 @@ def _as_others_do(
     if tracks is None:
         raise UsageError(f"the method {method} reads the tracks themselves; give size_distribution(..., tracks=tracks)")
     squares = track_squares(tracks, diffusion)
-    weights = np.array(list(block_weights(liquid_blocks(diffusion), n_draws, seed)), dtype=np.float64)
+    lengths = diffusion.table["n_positions"].to_numpy(np.float64)
+    weights = np.array(list(block_weights(liquid_blocks(diffusion), lengths, n_draws, seed)), dtype=np.float64)
     drawn = METHODS[method](squares, diameter_nm, weights.reshape(-1, len(diffusion.table)))
     return METHODS[method](squares, diameter_nm, None), drawn[np.isfinite(drawn).all(axis=1)]
 

@@ -197,7 +197,7 @@ def _independent(diffusion: Diffusion, lengths: Floats) -> float:
 
 
 def drawn_fits(diffusion: Diffusion, fitted: Fitted, seed: int, n_draws: int, progress: Progress) -> list[Fit]:
-    """Return the fits of the bootstrap draws, the law of light held.
+    """Return the fits of the bootstrap draws, the laws of light and length held.
 
     Curve or lines, the smoothness and the width are drawn as well, each with the probability that its evidence gives
     it: the mode depends on them most.
@@ -211,7 +211,8 @@ def drawn_fits(diffusion: Diffusion, fitted: Fitted, seed: int, n_draws: int, pr
             return None
         return fitted.refitted(start, fitted.weights * drawn, _DRAW_STEPS, _DRAW_TOLERANCE)
 
-    weights = block_weights(liquid_blocks(diffusion), n_draws, seed)
+    lengths = diffusion.table["n_positions"].to_numpy(np.float64)
+    weights = block_weights(liquid_blocks(diffusion), lengths, n_draws, seed)
     fits = []
     with ThreadPoolExecutor(thread_count()) as pool:
         for done, found in enumerate(pool.map(fit, zip(weights, starts, strict=True)), 1):
