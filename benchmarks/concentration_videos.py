@@ -92,8 +92,8 @@ class LevelReading:
 
 
 def _video(case: Case, seed: int, folder: Path) -> tuple[Path, Truth]:
-    """Return a capture and its truth, made unless the folder holds it."""
-    path = folder / f"{''.join(c if c.isalnum() else '_' for c in case.name)}_{seed}.avi"
+    """Return a capture and its truth, made unless the folder holds it; a stack of pages is the quickest to read."""
+    path = folder / f"{''.join(c if c.isalnum() else '_' for c in case.name)}_{seed}.tif"
     if path.exists():
         return path, Truth.load(path.with_suffix(".truth.json"))
     return path, simulate(case.scene(seed), path)

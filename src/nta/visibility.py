@@ -130,19 +130,12 @@ def fit_light_law(
         density = np.exp(law(line, smear).log_likelihood(light, sizes))
         return -float(weight @ np.log(np.maximum(np.sum(coarse * density, axis=1), 1e-12)))
 
-    fits = [
-        (found.fun, law(found.x, smear))
-        for smear in _SMEARS
-        for found in [
-            minimize(
-                misfit,
-                [start, 2.0],
-                args=(smear,),
-                method="Nelder-Mead",
-                options={"xatol": 5e-3, "fatol": 1e-5},
-            )
-        ]
-    ]
+    # One smear's best line is where the next one's search starts.
+    fits, line = [], np.array([start, 2.0])
+    for smear in _SMEARS:
+        found = minimize(misfit, line, args=(smear,), method="Nelder-Mead", options={"xatol": 5e-3, "fatol": 1e-5})
+        fits.append((found.fun, law(found.x, smear)))
+        line = found.x
     return min(fits, key=lambda fit: fit[0])[1]
 
 

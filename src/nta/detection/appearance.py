@@ -187,7 +187,8 @@ def _background(samples: NDArray[np.uint8] | NDArray[np.uint16], noise_sd: float
 def _skewness(residuals: NDArray[np.float32]) -> float:
     centred = residuals - np.mean(residuals)
     sd = float(np.std(centred))
-    return 0.0 if sd == 0 else float(np.mean((centred / sd) ** 3))
+    # Products: a third power of 15 million pixels takes thirty times as long.
+    return 0.0 if sd == 0 else float(np.mean(centred * centred * centred, dtype=np.float64)) / sd**3
 
 
 def _spot_sd_px(residuals: NDArray[np.float32], noise_sd: float) -> float:
