@@ -28,6 +28,7 @@ from nta_cli.main import EXIT_REJECTED, print_error
 
 if TYPE_CHECKING:
     from nta.dilutions import DilutionSeries
+    from nta.distribution import WindowShare
     from nta.estimate import Estimate
     from nta.inspection import FileInfo
     from nta.measurement import Measurement
@@ -137,17 +138,30 @@ def result_table(measurement: Measurement) -> Table:
     for number, peak in enumerate(size.peaks, start=1):
         share = "" if math.isnan(peak.fraction) else f", {peak.fraction:.0%} by number"
         table.add_row(f"peak {number}{share}", *value_and_interval(peak.diameter, ".1f"), "nm")
+    for window in measurement.distribution.windows:
+        label = f"share {window_text(window)} nm, by number"
+        table.add_row(label, *value_and_interval(window.by_number, ".1%"), "")
     table.add_section()
     concentration = measurement.concentration
     unit = "per mL, relative" if concentration.is_relative else "per mL"
     table.add_row("concentration, cell", *value_and_interval(concentration.measured, ".3g"), unit)
     if concentration.stock is not None:
         table.add_row("concentration, stock", *value_and_interval(concentration.stock, ".3g"), unit)
+    if measurement.blank is not None:
+        table.add_row("before the blank", *value_and_interval(measurement.blank.before, ".3g"), unit)
+        table.add_row("blank, subtracted", *value_and_interval(measurement.blank.concentration, ".3g"), unit)
     table.add_section()
     counts = measurement.counts
     table.add_row("particles per frame", number_text(counts.particles_per_frame, ".1f"), "", "")
     table.add_row("tracks, of them sized", f"{_count(counts.tracks)}, {_count(counts.tracks_used)}", "", "")
     return table
+
+
+def window_text(window: WindowShare) -> str:
+    """Return a window of sizes as people say it, without the unit."""
+    if math.isinf(window.high_nm):
+        return f"above {window.low_nm:g}"
+    return f"from {window.low_nm:g} to {window.high_nm:g}"
 
 
 def notes(measurement: Measurement) -> Iterator[Text]:

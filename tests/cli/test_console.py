@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from nta.blank import Blank
+from nta.distribution import WindowShare
 from nta.estimate import Estimate
 from nta_cli import console
 
@@ -66,3 +68,19 @@ def test_what_is_missing_is_a_dash_and_never_zero(terminal, a_measurement):
 def test_a_sample_name_is_text_and_not_markup(a_measurement, capsys):
     console.make_console().print(console.result_table(a_measurement("[bold]x[/nonsense] :boom:")))
     assert "[bold]x[/nonsense] :boom:" in capsys.readouterr().out
+
+
+def test_windows_and_the_blank_have_rows(terminal, a_measurement):
+    one = a_measurement()
+    shares = (
+        WindowShare(50.0, 150.0, Estimate(0.8125, 0.71, 0.9), Estimate(0.4, 0.3, 0.5)),
+        WindowShare(200.0, math.inf, Estimate(0.02, 0.0, 0.05), Estimate(0.3, 0.1, 0.5)),
+    )
+    blank = Blank("water", ("w.avi",), (None,), Estimate(1.0e7, 0.5e7, 1.5e7), Estimate(6.0e8, 5e8, 7e8), 40)
+    shown = replace(one, distribution=replace(one.distribution, windows=shares), blank=blank)
+    console.make_console().print(console.result_table(shown))
+    cells = [[cell.strip() for cell in line.split("│")[1:4]] for line in terminal.getvalue().splitlines()]
+    assert ["share from 50 to 150 nm, by number", "81.2%", "71.0% to 90.0%"] in cells
+    assert ["share above 200 nm, by number", "2.0%", "0.0% to 5.0%"] in cells
+    assert ["before the blank", "6e+08", "5e+08 to 7e+08"] in cells
+    assert ["blank, subtracted", "1e+07", "5e+06 to 1.5e+07"] in cells
