@@ -151,9 +151,9 @@ def size_distribution(
 
     Penalised maximum likelihood over all tracks (:mod:`nta.penalised`), each weighted by its length so that
     every position in view counts once, divided by the share of positions that tracks catch
-    (:mod:`nta.sampling`) and by the depth in which a size is seen. Size is fitted to motion and to the lengths of
-    the tracks together (:mod:`nta.track_length`), and to their light where they carry any
-    (:mod:`nta.visibility`). Intervals come from a bootstrap over blocks of the liquid (:mod:`nta.resampling`):
+    (:mod:`nta.sampling`) and by the depth in which a size is seen. Size is fitted to motion and light together
+    where the tracks carry light (:mod:`nta.visibility`), else to motion and the lengths of the tracks
+    (:mod:`nta.track_length`). Intervals come from a bootstrap over blocks of the liquid (:mod:`nta.resampling`):
     the same particle comes back, so tracks are not independent.
 
     Parameters

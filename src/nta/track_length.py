@@ -5,7 +5,7 @@ particle came from the whole population, and every track is drawn to the middle:
 all statistics came out 0.8 % too large. The law is not computed from sheet and field, because links break for other
 reasons too, but fitted: the positions fall into classes of track length, and their ln odds are straight lines in ln d
 (multinomial logistic regression; Hastie, Tibshirani & Friedman 2009, The Elements of Statistical Learning, section
-4.4), made likely together with the density of the sizes.
+4.4), made likely together with the density of the sizes. For tracks without light: light tells what length would.
 """
 
 from __future__ import annotations
