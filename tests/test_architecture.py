@@ -37,6 +37,7 @@ ORDER = (
     "video",
     "simulation",
     "detection",
+    "saturation",
     "tracking",
     "lags",
     "likelihood",

@@ -16,7 +16,6 @@ from nta.blank import subtract_blank
 from nta.calibration import Calibration, with_calibration
 from nta.compilation import is_compiled, load_kernels
 from nta.concentration import Concentration, particle_concentration
-from nta.detection import detect
 from nta.diffusion import Diffusion, estimate_diffusion
 from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_distribution
 from nta.errors import NTAError, UsageError
@@ -50,6 +49,7 @@ from nta.record import (
     verdict,
     video_flags,
 )
+from nta.saturation import detect_unsaturated
 from nta.sensitivity import Reading, ThresholdSensitivity, threshold_sensitivity
 from nta.settings import Settings, Sourced
 from nta.tracking import Tracks, link
@@ -230,7 +230,7 @@ def _search_and_link(one: Input, settings: Settings, progress: Progress) -> Meas
     settings = settings_beside(one, settings)
     # Not before the file is known to be one: compiling takes longer than saying that there is none.
     _announce_kernels(progress)
-    detections = detect(video, settings, progress=progress)
+    detections = detect_unsaturated(video, settings, progress=progress)
     # The hash taken while reading; it tells as well when the file is no longer what was read.
     video.sha256()
     tracks = link(detections, settings, progress=progress)
