@@ -119,7 +119,7 @@ def test_a_compression_for_black_and_white_is_refused(tmp_path, compression):
             page.tags["Compression"].overwrite(compression)
     error = rejected(path)
     assert error.code == "unsupported"
-    assert "which is for black and white" in str(error)
+    assert "(black and white only), which is not read" in str(error)
     assert "save 8- or 16-bit unsigned grey" in str(error)
 
 

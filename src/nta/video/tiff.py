@@ -308,7 +308,7 @@ def _is_short(page: Any) -> bool:  # noqa: ANN401  # a page, or what tifffile ke
 def _check_compression(path: Path, page: tifffile.TiffPage) -> None:
     """Refuse a compression whose decoder is not installed or knows no greys, before the first page is asked for."""
     if _name(page.compression) in _BILEVEL:
-        raise unsupported(path, f"{_name(page.compression)} compression, which is for black and white", _INSTEAD)
+        raise unsupported(path, f"{_name(page.compression)} compression (black and white only)", _INSTEAD)
     try:
         tifffile.TIFF.DECOMPRESSORS[page.compression]
         if page.predictor != 1:
