@@ -15,6 +15,7 @@ from nta.settings import Settings
 from nta.simulation import OneSize, Scene
 from nta.simulation import frames as simulated
 from nta.video import RepeatFilter, open_video, write_video
+from nta.video.bitstream import check_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 from mutations import mutated
@@ -99,6 +100,70 @@ def test_damaged_frames_that_are_left_out_on_request_are_counted_and_said(tmp_pa
     assert "1 frames are damaged or missing and were left out; copy the file again" in said["partial"]
     info = nta.inspect_file(path, Settings(allow_partial=True))
     assert (info.status, info.status_code) == ("warn", "partial")
+
+
+def test_a_damaged_picture_of_h264_costs_all_up_to_the_next_key_frame(tmp_path, frames):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(
+            "libx264", rate=25, options={"x264-params": "keyint=4:scenecut=0:bframes=0:qp=12"}
+        )
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for samples in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(samples, format="gray").reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+    whole = list(open_video(path).frames())
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    at = data.index(packets[5]) + len(packets[5]) // 2
+    data[at : at + 40] = bytes(40)
+    path.write_bytes(data)
+    error = rejected(path)
+    assert error.code == "damaged"
+    assert "frame 5 cannot be read: it holds bytes that no encoder writes" in str(error)
+    video = open_video(path, allow_partial=True)
+    numbered = list(video.numbered_frames())
+    assert [number for number, _ in numbered] == [0, 1, 2, 3, 4, 8, 9, 10, 11]
+    assert all(np.array_equal(frame, whole[number]) for number, frame in numbered)
+    assert "3 frames are damaged or missing" in read(path, allow_partial=True)[1]["partial"]
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "h264"), ("a.mkv", "h264"), ("a.avi", "h264")])
+def test_zeros_in_the_place_of_a_picture_are_damage(tmp_path, name, codec):
+    """A decoder makes a picture of most of them: of 40 zeros in H.264 without any error."""
+    random = np.random.default_rng(4)
+    stack = random.integers(0, 255, (8, 64, 64), dtype=np.uint8)
+    path = write_video(tmp_path / name, stack, fps=25, codec=codec)
+    assert len(list(open_video(path).frames())) == 8
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    data = path.read_bytes()
+    for number in range(8):
+        at = data.index(packets[number]) + len(packets[number]) * 2 // 3
+        path.write_bytes(data[:at] + bytes(40) + data[at + 40 :])
+        assert rejected(path).code == "damaged"
+
+
+def test_units_are_told_apart_by_lengths_or_start_codes():
+    unit = b"\x65\x88\x00\x00\x03\x01\x80"
+    with_length, with_code = len(unit).to_bytes(4, "big") + unit, b"\0\0\0\x01" + unit
+    by_length = check_of("h264", b"\x01\x64\x00\x0a\xff\xe1")
+    by_code = check_of("h264", None)
+    assert by_length(with_length * 3)
+    assert by_code(with_code * 3 + b"\0\0")
+    for spoilt in (with_length[:-1], with_length + b"\0\0\0\0", (2).to_bytes(4, "big") + unit):
+        assert not by_length(spoilt)
+    assert not by_length((9).to_bytes(4, "big") + b"\x65\x88\0\0\0" + unit[:4])
+    assert not by_code(with_code + b"\0\0\x02")
+    assert not by_code(with_code + b"\0\0\0\0\x05")
+    assert check_of("ffv1", None)(bytes(64))
+
+
+def test_a_dark_mjpeg_film_may_be_zeros(tmp_path):
+    """Its Huffman codes are made for it: no run of zeros in the scan is damage."""
+    path = write_video(tmp_path / "a.avi", np.zeros((8, 256, 256), np.uint8), fps=25, codec="mjpeg")
+    assert len(list(open_video(path).frames())) == 8
 
 
 def test_a_part_of_a_good_video_lacks_nothing(tmp_path, frames):
