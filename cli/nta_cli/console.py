@@ -244,6 +244,19 @@ def print_info(info: FileInfo) -> None:
     """Print what a file holds and states, where each value comes from, and what is wrong with it."""
     console = make_console()
     title = f"{printable(info.path.name)}: {info.status}"
+    if info.facts or info.values:
+        console.print(_facts_table(info, title))
+    else:
+        console.print(Text(title, style="bold"))
+    if info.message not in [flag.message for flag in info.flags]:
+        console.print(Text(info.message))
+    for flag in info.flags:
+        console.print(Text.assemble((f"{flag.level} {flag.code}: ", _LEVEL_STYLES[flag.level]), flag.message))
+    if info.assumed:
+        console.print(Text(f"a measurement would assume: {', '.join(info.assumed)}"))
+
+
+def _facts_table(info: FileInfo, title: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for heading in ("", "value", "from"):
         table.add_column(heading, overflow="fold")
@@ -253,12 +266,7 @@ def print_info(info: FileInfo) -> None:
         table.add_section()
     for name, sourced in info.values.items():
         table.add_row(name, _told(sourced.value), sourced.origin if sourced.value is not None else "")
-    console.print(table)
-    console.print(Text(info.message))
-    for flag in info.flags:
-        console.print(Text.assemble((f"{flag.level} {flag.code}: ", _LEVEL_STYLES[flag.level]), flag.message))
-    if info.assumed:
-        console.print(Text(f"a measurement would assume: {', '.join(info.assumed)}"))
+    return table
 
 
 def _told(value: object) -> str:

@@ -16,7 +16,6 @@ from nta.blank import subtract_blank
 from nta.calibration import Calibration, with_calibration
 from nta.compilation import is_compiled, load_kernels
 from nta.concentration import Concentration, particle_concentration
-from nta.detection import detect
 from nta.diffusion import Diffusion, estimate_diffusion
 from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_distribution
 from nta.errors import NTAError, UsageError
@@ -31,6 +30,7 @@ from nta.inputs import (
     with_faults_beside,
 )
 from nta.measurement import Capture, Measurement, Provenance
+from nta.overlap import refuse_overlapping
 from nta.progress import Progress, silent
 from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibration, of_threshold
 from nta.record import (
@@ -50,8 +50,10 @@ from nta.record import (
     verdict,
     video_flags,
 )
+from nta.saturation import detect_unsaturated
 from nta.sensitivity import Reading, ThresholdSensitivity, threshold_sensitivity
 from nta.settings import Settings, Sourced
+from nta.stage_jumps import split_at_jumps
 from nta.tracking import Tracks, link
 from nta.uncertainty import systematic_relative_sd
 from nta.video import open_video
@@ -230,7 +232,8 @@ def _search_and_link(one: Input, settings: Settings, progress: Progress) -> Meas
     settings = settings_beside(one, settings)
     # Not before the file is known to be one: compiling takes longer than saying that there is none.
     _announce_kernels(progress)
-    detections = detect(video, settings, progress=progress)
+    refuse_overlapping(video, settings)
+    detections = detect_unsaturated(video, settings, progress=progress)
     # The hash taken while reading; it tells as well when the file is no longer what was read.
     video.sha256()
     tracks = link(detections, settings, progress=progress)
@@ -238,7 +241,7 @@ def _search_and_link(one: Input, settings: Settings, progress: Progress) -> Meas
         smallest_nm = _smallest_found_nm(tracks, settings)
         if smallest_nm is not None:
             tracks = link(detections, settings, smallest_nm=smallest_nm, progress=progress)
-    return Measured(video, detections, tracks)
+    return split_at_jumps(Measured(video, detections, tracks))
 
 
 def _smallest_found_nm(tracks: Tracks, settings: Settings) -> float | None:

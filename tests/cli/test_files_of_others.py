@@ -109,11 +109,16 @@ def test_info_says_what_is_cut_and_ends_with_1(tmp_path):
     result = run("info", tmp_path / "cut.avi", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["status_code"] == "truncated"
+    told = run("info", tmp_path / "cut.avi").output
+    assert "value" not in told  # no empty table
+    assert "is truncated" in told
     partial = run("info", tmp_path / "cut.avi", "--json", "--allow-partial")
     assert partial.exit_code == 0
     found = json.loads(partial.stdout)
     assert found["status"] == "warn"
     assert found["facts"]["frames_decoded"] < found["facts"]["frames_declared"]
+    told = " ".join(run("info", tmp_path / "cut.avi", "--allow-partial").output.split())
+    assert told.count("only what is there is measured") + told.count("the rest is measured") == 1  # said once
 
 
 def test_info_of_what_others_leave(exports, tmp_path):

@@ -207,6 +207,7 @@ def test_sizes_of_another_liquid_than_the_experiments_are_flagged(tmp_path):
     ("change", "said"),
     [
         (lambda text: text.replace("\n7,100.00", "\n7,-1"), "has no size"),
+        (lambda text: text.replace("\n7,100.00", "\n7,3473804.2"), "3.474e.06 nm is above the limit of 100000 nm"),
         (lambda text: text.replace("True", "Maybe", 1), "neither True nor False"),
         (lambda text: text.partition("\n")[0] + "\n", "a head and no particle"),
     ],

@@ -179,7 +179,7 @@ def test_an_old_file_is_opened_at_once_and_a_new_one_after_a_second_look(made, m
 
 def test_analyze_rejects_a_file_that_changed_and_goes_on(made, monkeypatch):
     path = made("y800.avi")
-    monkeypatch.setattr("nta.pipeline.detect", lambda video, *_, **__: os.utime(path, (1, 1)))
+    monkeypatch.setattr("nta.pipeline.detect_unsaturated", lambda video, *_, **__: os.utime(path, (1, 1)))
     measurement = nta.analyze(path)
     assert (measurement.status, measurement.status_code) == ("rejected", "source_changed")
     assert "y800.avi" in measurement.message

@@ -26,6 +26,9 @@ _PRODUCT_TOLERANCE: Final = 0.02
 
 _BROKEN_SHARE: Final = 0.01
 
+LARGEST_NM: Final = 100_000.0
+"""A larger one is a digit too many: no tracking sees it, and bins of 1 nm up to it would fill the memory."""
+
 Floats = NDArray[np.float64]
 
 
@@ -42,7 +45,7 @@ def read_particles(path: Path) -> ForeignResult:
     Raises
     ------
     RejectedError
-        ``truncated`` without a row, ``damaged`` for a size that is not positive.
+        ``truncated`` without a row, ``damaged`` for a size that is not positive or above :data:`LARGEST_NM`.
     """
     table = read_table(path)
     if not len(table.cells):
@@ -51,6 +54,8 @@ def read_particles(path: Path) -> ForeignResult:
     used = size_nm[included]
     if (used <= 0).any():
         raise damaged(path, "a particle of its distribution has no size")
+    if (used > LARGEST_NM).any():
+        raise damaged(path, f"a particle of {used.max():.4g} nm is above the limit of {LARGEST_NM:g} nm")
     sidecar = sidecar_of(path)
     edges = np.arange(0.0, np.ceil(used.max(initial=1.0)) + 1.0)
     counts = np.histogram(used, edges)[0].astype(np.float64)

@@ -19,7 +19,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from nta.errors import RejectedError
-from nta.video import ffv1, pixels, riff, structure
+from nta.video import bitstream, ffv1, pixels, riff, structure
 from nta.video.model import (
     MAX_PIXELS,
     Fault,
@@ -253,6 +253,7 @@ def _decode(
     stream = container.streams.video[0]
     shape = (stream.width, stream.height)
     chunks: deque[int | None] | None = deque() if container.format.name == "avi" else None
+    is_possible = bitstream.check_of(stream.codec_context.name, stream.codec_context.extradata)
     waiting_for_key = False
     position = 0
     packets = container.demux(stream)
@@ -265,6 +266,8 @@ def _decode(
                 continue
             if has_checksums and packet.size and not ffv1.is_intact(bytes(packet)):
                 raise ValueError("its checksum is wrong")
+            if not is_possible(bytes(packet)):
+                raise ValueError("it holds bytes that no encoder writes")
             frames = packet.decode()
             if any(frame.is_corrupt or (frame.width, frame.height) != shape for frame in frames):
                 raise ValueError("it is corrupt")

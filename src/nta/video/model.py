@@ -29,7 +29,7 @@ class Fault:
     ----------
     code : str
         Stable short word: ``lossy_source``, ``fps_conflict``, ``frame_count``, ``dropped_frames``,
-        ``duplicated_frames``, ``partial``, ``pixel_size``.
+        ``duplicated_frames``, ``partial``, ``pixel_size``, ``saturated``.
     message : str
         What it means and what to do, in one sentence.
     """
@@ -149,6 +149,9 @@ class Video:
                 yield numbered
                 if stop is not None and position + 1 >= stop:
                     return
+                start = position + 1
+            if self.source is not None:
+                self.source.left_out = max(0, (self.n_frames or 0) - start)
             if source is not None:
                 source.complete()
         finally:

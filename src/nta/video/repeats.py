@@ -1,7 +1,7 @@
-"""Frames that repeat the one before, bit for bit: what a recorder puts where a frame is missing.
+"""Frames that repeat the one before, bit for bit, and frames that are missing between two others.
 
-Two frames of a camera are never equal, because their noise is not. A repeated frame shows no motion over one
-frame time, and the next one that of two: sizes come out wrong both ways.
+Two frames of a camera are never equal, because their noise is not: a recorder repeats one where another is missing. It
+shows no motion over one frame time, and the next one that of two: sizes come out wrong both ways.
 """
 
 from __future__ import annotations
@@ -41,19 +41,23 @@ class RepeatFilter:
     ----------
     is_active : bool
         Whether equal frames are copies in this video, by :func:`is_noisy`.
-    n_frames, n_repeated : int
-        Frames seen, and those of them that were left out.
+    n_frames, n_repeated, n_missing : int
+        Frames seen, those of them that were left out, and those that the numbers lack between them.
     """
 
     is_active: bool
     n_frames: int = 0
     n_repeated: int = 0
+    n_missing: int = 0
 
     def passed(self, numbered: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]:
         """Yield (frame number, frame) of the frames that are not a copy of the one before."""
         last: Frame | None = None
+        expected: int | None = None
         for number, frame in numbered:
             self.n_frames += 1
+            self.n_missing += 0 if expected is None else max(0, number - expected)
+            expected = number + 1
             if self.is_active and last is not None and _are_equal(last, frame):
                 self.n_repeated += 1
                 continue
@@ -61,13 +65,34 @@ class RepeatFilter:
             yield number, frame
 
     def faults(self, video: Video) -> tuple[Fault, ...]:
-        """Return what is to be said of the repeated frames, once all frames were seen.
+        """Return what is to be said of repeated and of missing frames, once all frames were seen.
 
         Raises
         ------
         RejectedError
             ``duplicated_frames`` above :data:`MAX_REPEATED_SHARE`.
         """
+        return (*self._of_missing(video), *self._of_repeated(video))
+
+    def _of_missing(self, video: Video) -> tuple[Fault, ...]:
+        known = {fault.code for fault in video.faults}
+        if video.allow_partial:
+            left_out = 0 if video.source is None else video.source.left_out
+            lost = max(self.n_missing, left_out)
+            if not lost or known & {"partial", "dropped_frames"}:
+                return ()
+            return (Fault("partial", f"{lost} frames are damaged or missing and were left out; copy the file again"),)
+        if not self.n_missing or "dropped_frames" in known:
+            return ()
+        total = self.n_frames + self.n_missing
+        return (
+            Fault(
+                "dropped_frames",
+                f"by their time stamps {self.n_missing} of {total} frames are missing; steps across a gap are not used",
+            ),
+        )
+
+    def _of_repeated(self, video: Video) -> tuple[Fault, ...]:
         if not self.n_repeated:
             return ()
         counted = f"{self.n_repeated} of {self.n_frames} frames repeat the one before bit for bit"

@@ -63,11 +63,17 @@ class Source:
     ----------
     path : Path
         The file.
+
+    Attributes
+    ----------
+    left_out : int
+        Frames that the last reading to the end did not give, of those that the file holds.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.opened = Look.at(path)
+        self.left_out = 0
         self._digest = hashlib.sha256()
         self._hashed_to = 0
         self._hex: str | None = None
@@ -79,7 +85,7 @@ class Source:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take it over."""
         self.__dict__.update(state)
-        self._digest, self._hashed_to = hashlib.sha256(), 0
+        self._digest, self._hashed_to, self.left_out = hashlib.sha256(), 0, 0
 
     def is_changing(self) -> bool:
         """Return whether somebody is writing to the file: two looks at it differ.

@@ -37,8 +37,11 @@ _TOP: Final = frozenset(
         b"\x12\x54\xc3\x67",
     )
 )
-# Time stamp, position, size of the one before, silent tracks, encrypted blocks.
-_IN_CLUSTER: Final = frozenset((_SIMPLE_BLOCK, _GROUP, b"\xe7", b"\xa7", b"\xab", b"\x58\x54", b"\xaf"))
+# Time stamp, position, size of the one before: numbers. Two of their names are one bit away from a picture's.
+_NUMBERS: Final = frozenset((b"\xe7", b"\xa7", b"\xab"))
+_LONGEST_NUMBER: Final = 8
+# Those and silent tracks. Encrypted pictures are none that could be read.
+_IN_CLUSTER: Final = frozenset((_SIMPLE_BLOCK, _GROUP, b"\x58\x54", *_NUMBERS))
 
 
 def mov_cut(path: Path) -> str | None:
@@ -121,6 +124,9 @@ def _walk(file: FileIO, found: Matroska, end: int, known: frozenset[bytes]) -> N
         length = _vint(file) if is_known else None
         if not is_known or (length is None and kind != _CLUSTER):
             found.broken = f"its chain of clusters breaks off at byte {at}"
+            return
+        if kind in _NUMBERS and length is not None and length > _LONGEST_NUMBER:
+            found.broken = f"a number of {length} bytes stands at byte {at}, where a picture may have been"
             return
         body = file.tell()
         stop = end if length is None else body + length

@@ -58,7 +58,10 @@ _BROKEN: Final = (
     zlib.error,
 )
 
-_LOSSY: Final = frozenset({"JPEG", "OJPEG", "JPEG_LOSSY", "WEBP", "JPEGXR", "APERIO_JP2000_RGB", "JPEG2000"})
+# Fax codes hold black and white only, and their decoder makes a picture of any bytes.
+_BILEVEL: Final = ("CCITTRLE", "CCITTFAX3", "CCITTFAX4", "CCIRLEW", "JBIG_BW", "JBIG", "JBIG2", "MDI_BINARY")
+# Every other one is taken for lossy.
+_LOSSLESS: Final = ("NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "LZMA", "ZSTD", "ZSTD_DEPRECATED", "PNG")
 
 # Thumbnails and the resolutions of a pyramid, and what cameras hide in tags of their own.
 _OTHER_IMAGES: Final = ("SubIFDs", "ExifTag", "MakerNote")
@@ -215,7 +218,7 @@ def _describe(path: Path, tiff: tifffile.TiffFile, listed: Directories, *, allow
             raise truncated(path, detail)
         faults.append(Fault("partial", f"the file is cut: {detail}; only these are measured"))
     compression = _name(page.compression)
-    if compression in _LOSSY:
+    if compression not in _LOSSLESS:
         faults.append(Fault("lossy_source", f"the images are compressed with {compression}, which moves centroids"))
     return Video(
         path=path,
@@ -228,7 +231,7 @@ def _describe(path: Path, tiff: tifffile.TiffFile, listed: Directories, *, allow
         exposure_ms=metadata.exposure_ms,
         codec="raw" if compression == "NONE" else compression.lower(),
         container="tiff",
-        is_lossy=compression in _LOSSY,
+        is_lossy=compression not in _LOSSLESS,
         reader=replace(reader, n_frames=there),
         faults=tuple(faults),
         allow_partial=allow_partial,
@@ -303,7 +306,9 @@ def _is_short(page: Any) -> bool:  # noqa: ANN401  # a page, or what tifffile ke
 
 
 def _check_compression(path: Path, page: tifffile.TiffPage) -> None:
-    """Refuse a compression whose decoder is not installed, before the first page is asked for."""
+    """Refuse a compression whose decoder is not installed or knows no greys, before the first page is asked for."""
+    if _name(page.compression) in _BILEVEL:
+        raise unsupported(path, f"{_name(page.compression)} compression (black and white only)", _INSTEAD)
     try:
         tifffile.TIFF.DECOMPRESSORS[page.compression]
         if page.predictor != 1:
