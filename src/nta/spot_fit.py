@@ -374,7 +374,8 @@ def fit_spots(
             if turn == 0:
                 # A peak of next to nothing makes the first sums those of a fit that is linear in the peak.
                 faint = 1e-3 * math.sqrt(noise_variance)
-                spot[:] = (faint, y_px[i], x_px[i], variance, variance, 0.0)
+                spot[0], spot[1], spot[2] = faint, y_px[i], x_px[i]
+                spot[3], spot[4], spot[5] = variance, variance, 0.0
                 moments(signal, saturated, model, spot, noise_variance, 1.5, widest, squares, residuals)
                 peak = faint * (1.0 + residuals[0, 0] / squares[0, 0]) if squares[0, 0] > 0.0 else 0.0
                 spot[0] = max(peak, 0.3 * math.sqrt(noise_variance))
@@ -387,7 +388,7 @@ def fit_spots(
                 move(spot, vector, y_px[i], x_px[i], usual_sd, max_shift_px)
             add_spot(model, spot, 1.0, 6.0 * usual_sd)
             if turn == 0:
-                result[i, 6:8] = spot[1:3]
+                result[i, 6], result[i, 7] = spot[1], spot[2]
     for i in range(y_px.size):
         spot = result[i, :6]
         add_spot(model, spot, -1.0, 6.0 * usual_sd)
