@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.compilation import kernel
+from nta.compilation import inner_kernel, kernel
 
 Floats = NDArray[np.float64]
 
@@ -213,7 +213,7 @@ def normal_equations(
     vector[5] -= 2.0 * tightness * spot[5]
 
 
-@kernel("void(f8[:, ::1], f8[::1])")
+@inner_kernel
 def solve(matrix: Floats, vector: Floats) -> None:
     """Solve a small symmetric positive system by Cholesky's method; both arguments are overwritten.
 
@@ -241,7 +241,7 @@ def solve(matrix: Floats, vector: Floats) -> None:
         vector[i] /= matrix[i, i]
 
 
-@kernel("void(f8[::1], f8[::1], f8, f8, f8, f8)")
+@inner_kernel
 def move(spot: Floats, step: Floats, start_y: float, start_x: float, usual_sd: float, max_shift_px: float) -> None:
     """Change a spot by a step, in place, within bounds on each step, on the shape and on the way from the start.
 
