@@ -205,20 +205,6 @@ def test_switching_compilation_off_does_not_claim_that_kernels_are_compiled(tmp_
     assert output.strip() == "False"
 
 
-PLAIN_DETECTOR = (
-    "test_box_sums",
-    "test_bandpass_and_rescaling[9-uint8]",
-    "test_bandpass_and_rescaling[9-uint16]",
-    "test_single_pixels_are_exact_everywhere",
-    "test_brightest_pixels",
-    "test_threshold",
-    "test_peaks[9-uint8]",
-    "test_peaks[9-uint16]",
-    "test_of_close_spots_the_heaviest_stays",
-    "test_background_and_its_noise[7-uint8]",
-)
-
-
 def test_kernels_are_plain_python_too():
     """Without compilation the kernels must give the same answers: every comparison with a twin runs again."""
     result = subprocess.run(
@@ -231,10 +217,10 @@ def test_kernels_are_plain_python_too():
                 "-p",
                 "no:cacheprovider",
                 "-k",
-                "twin or dense or integrals or detection",
+                "twin or dense or integrals or test_fused_kernels",
             ),
             *("test_kernels.py", "test_localisation.py"),
-            *(f"detection/test_fused_kernels.py::{name}" for name in PLAIN_DETECTOR),
+            *("detection/test_fused_kernels.py", "tracking/test_fused_linking.py"),
         ],
         cwd=TESTS,
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},

@@ -2,7 +2,10 @@
 
 One folder a user, named after what the machine code depends on: nta's kernel sources, numba, Python. A new
 version therefore never loads old code, and the presence of the folder's mark says that nothing has to be
-compiled. Compiling all takes about ten seconds of one core, so two share it. Where no folder can be written, kernels are compiled anew in each process and nothing else changes.
+compiled. Where no folder can be written, kernels are compiled anew in each process and nothing else changes.
+
+Importing a module compiles nothing: kernels are declared, and compiled together by :func:`load_kernels` or by the
+first call of one. All of them take about ten seconds of one core, so two share the work.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final, TypeVar, cast
+from types import FunctionType
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import numba
 
@@ -56,7 +60,20 @@ _MEASURING_KERNELS: Final = (
 # What the second process compiles where there are two cores: about as long as the rest takes.
 _COMPILED_BESIDE: Final = ("nta.spot_fit", "nta.tracking.fused_kernels")
 
-_declared: list[tuple[Any, str]] = []  # kernels that wait for being compiled, with their signatures
+
+class _Declared(Protocol):
+    """What is used of numba's dispatcher, whose stubs leave it out."""
+
+    py_func: FunctionType
+    signatures: list[tuple[object, ...]]
+    overloads: dict[tuple[object, ...], Any]
+
+    def compile(self, signature: str) -> object: ...
+
+    def disable_compile(self) -> None: ...
+
+
+_declared: list[tuple[_Declared, str]] = []  # kernels that wait for being compiled, with their signatures
 _LOCK: Final = RLock()
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -104,7 +121,7 @@ def kernel(signature: str) -> Callable[[_F], _F]:
     return decorate
 
 
-def _at_first_call(compiled: Any, *_arguments: object, **_names: object) -> Any:
+def _at_first_call(compiled: _Declared, *_arguments: object, **_names: object) -> object:
     compile_declared()
     return compiled.overloads[compiled.signatures[0]].entry_point
 
@@ -191,7 +208,7 @@ def _compiling_beside() -> Iterator[None]:
     )
     # The folder of this very package comes first, however it was found here; -P keeps the working folder out.
     paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603  # this very Python and words of this file
         [sys.executable, "-P", "-c", work],
         env={**os.environ, "PYTHONPATH": paths},
         stdin=subprocess.DEVNULL,
