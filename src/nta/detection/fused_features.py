@@ -35,7 +35,7 @@ def _centred(
         Place in ``pixels`` of the corner of the square around the disc, its mass, and the centre, y and x.
     """
     rows, columns = disc[0], disc[1]
-    radius = np.int64(rows[steps.size - 1]) // 2
+    radius: Any = np.int64(rows[steps.size - 1]) // 2
     corner, mass, centre_y, centre_x = 0, 0, 0.0, 0.0
     for _ in range(MAX_ITERATIONS):
         corner = (at_y - radius) * width + at_x - radius
