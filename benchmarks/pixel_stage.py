@@ -33,17 +33,19 @@ _AHEAD = 2
 
 # Run in a process of its own, whose peak is that of this work alone; /proc knows what is resident after the imports.
 _MEMORY = """
-import json, resource, sys
+import json, sys
 from nta import Settings, open_video
 from nta.compilation import load_kernels
 from nta.detection import detect
 import av, trackpy
+def kilobytes(name):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1])
 load_kernels()
-resident = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+resident = kilobytes("VmRSS")
 found = detect(open_video(sys.argv[1]), Settings())
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+peak = kilobytes("VmHWM")  # not ru_maxrss, which a process inherits from the one that started it
 used = found.table.memory_usage(deep=True).sum() / len(found.table)
-print(json.dumps([(peak - resident) / 1e6, float(used), len(found.table)]))
+print(json.dumps([(peak - resident) * 1024 / 1e6, float(used), len(found.table)]))
 """
 _FIRST_FRAME = """
 import sys, time
