@@ -10,15 +10,11 @@ pace slows both. Times are those of the processor, which other programs on the m
 from __future__ import annotations
 
 import argparse
-import platform
-import statistics
-import time
 import warnings
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import trackpy
+from timing import Turns, in_turns, machine
 
 from nta.detection.fused_engine import Frame, Locator
 from nta.simulation import Scene, frames
@@ -31,8 +27,15 @@ MIN_MASS = 150.0  # grey levels: the spots of the larger particles, and hardly a
 COLUMNS = ["y", "x", "mass", "size", "ecc", "signal", "raw_mass", "ep"]
 
 
-def simulated(width: int, height: int, read_noise: float) -> Frame:
-    scene = Scene(width_px=width, height_px=height, n_frames=1, seed=1, read_noise=read_noise, particles_per_frame=50)
+def simulated(width: int, height: int, read_noise: float, per_frame: float = 50.0) -> Frame:
+    scene = Scene(
+        width_px=width,
+        height_px=height,
+        n_frames=1,
+        seed=1,
+        read_noise=read_noise,
+        particles_per_frame=per_frame,
+    )
     return next(frames(scene))
 
 
@@ -49,50 +52,32 @@ def assert_equal(found: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(found[:, 7], expected[:, 7], rtol=1e-9)
 
 
-def measure(frame: Frame, min_mass: float, repeats: int) -> tuple[int, float, float, float]:
-    """Return the number of spots, the median of the ratios, and both medians in ms."""
+def measure(frame: Frame, min_mass: float, repeats: int) -> tuple[int, Turns]:
+    """Return the number of spots and the times, after asserting that both find the same."""
     locator = Locator(*frame.shape, frame.dtype, DIAMETER_PX)
     rows = locator.locate(frame, min_mass, invert=False)
     assert_equal(rows, with_trackpy(frame, min_mass))
-    pairs = []
-    for _ in range(repeats):
-        start = time.thread_time()
-        with_trackpy(frame, min_mass)
-        middle = time.thread_time()
-        for _ in range(4):
-            locator.locate(frame, min_mass, invert=False)
-        pairs.append((middle - start, (time.thread_time() - middle) / 4))
-    ratio = statistics.median(theirs / ours for theirs, ours in pairs)
-    theirs_ms, ours_ms = (1e3 * statistics.median(column) for column in zip(*pairs, strict=True))
-    return len(rows), ratio, theirs_ms, ours_ms
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()
+    turns = in_turns(
+        lambda: with_trackpy(frame, min_mass), lambda: locator.locate(frame, min_mass, invert=False), repeats, 4
+    )
+    return len(rows), turns
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("nta", "trackpy", "numba", "numpy", "scipy"))
-    print(f"{platform.system()} {platform.machine()}, {processor()}")
+    print(machine("nta", "trackpy", "numba", "numpy", "scipy"))
     print(f"diameter {DIAMETER_PX} px, one core, equal results asserted, medians of {repeats} interleaved runs")
-    print(f"Python {platform.python_version()}, {libraries}")
     print("frame        noise  pixels  spots  trackpy ms  nta ms  ratio")
     for width, height in SIZES:
         for read_noise in READ_NOISES:
             for gain in GAINS:
                 frame = simulated(width, height, read_noise)
                 frame = frame if gain == 1 else frame.astype(np.uint16) * np.uint16(gain)
-                spots, ratio, theirs, ours = measure(frame, MIN_MASS * gain, repeats)
+                spots, turns = measure(frame, MIN_MASS * gain, repeats)
                 name = f"{width} x {height}"
-                figures = f"{spots:6d} {theirs:11.1f} {ours:7.2f} {ratio:6.1f}"
+                figures = f"{spots:6d} {1e3 * turns.theirs_s:11.1f} {1e3 * turns.ours_s:7.2f} {turns.ratio:6.1f}"
                 print(f"{name:<12} {read_noise:5.1f}  {frame.dtype!s:<6} {figures}")
 
 

@@ -12,16 +12,12 @@ default: its assignments are compiled by numba where they are not small.
 from __future__ import annotations
 
 import argparse
-import platform
-import statistics
-import time
 import warnings
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import trackpy
+from timing import Turns, in_turns, machine
 
 from nta.tracking.fused_engine import link_positions
 
@@ -63,30 +59,18 @@ def assert_same_partition(table: pd.DataFrame, memory: int) -> None:
     np.testing.assert_array_equal(ours, theirs)
 
 
-def measure(table: pd.DataFrame, memory: int, repeats: int) -> tuple[float, float, float]:
-    """Return the median of the ratios, and both medians in µs and ns per position."""
+def measure(table: pd.DataFrame, memory: int, repeats: int) -> Turns:
+    """Return the times, after asserting that both link the same."""
     assert_same_partition(table, memory)
-    n_turns = 8
-    pairs = []
-    for _ in range(repeats):
-        start = time.thread_time()
-        with_trackpy(table, memory)
-        middle = time.thread_time()
-        for _ in range(n_turns):
-            link_positions(table, RANGE_PX, memory)
-        pairs.append((middle - start, (time.thread_time() - middle) / n_turns))
-    ratio = statistics.median(theirs / ours for theirs, ours in pairs)
-    theirs_s, ours_s = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return ratio, 1e6 * theirs_s / len(table), 1e9 * ours_s / len(table)
+    return in_turns(
+        lambda: with_trackpy(table, memory), lambda: link_positions(table, RANGE_PX, memory), repeats, turns=8
+    )
 
 
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()
+def crowd(name: str, per_frame: int, n_positions: int) -> pd.DataFrame:
+    """Return the swarm of the field of that name."""
+    side = float(np.sqrt(per_frame * np.pi * RANGE_PX**2 / EVEN_CROWDING))
+    return swarm(per_frame, n_positions, FIELD_PX if name == "filling" else (side, side))
 
 
 def main() -> None:
@@ -95,26 +79,23 @@ def main() -> None:
     parser.add_argument("--positions", type=int, default=20_000)
     arguments = parser.parse_args()
     trackpy.quiet()
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("nta", "trackpy", "numba", "numpy", "pandas", "scipy"))
-    print(f"{platform.system()} {platform.machine()}, {processor()}")
+    print(machine("nta", "trackpy", "numba", "numpy", "pandas", "scipy"))
     print(
         f"range {RANGE_PX:g} px, steps of {STEP_SD_PX:g} px sd per axis, {arguments.positions} positions, one core, "
         f"same partition asserted, medians of {arguments.repeats} interleaved runs"
     )
-    print(f"Python {platform.python_version()}, {libraries}")
     print("field    memory  a frame  trackpy µs/position  nta ns/position  ratio")
     least = np.inf
     for name in ("even", "filling"):
         for memory in MEMORIES:
             times = {}
             for per_frame in PER_FRAME:
-                side = float(np.sqrt(per_frame * np.pi * RANGE_PX**2 / EVEN_CROWDING))
-                field = FIELD_PX if name == "filling" else (side, side)
-                table = swarm(per_frame, arguments.positions, field)
-                ratio, theirs, ours = measure(table, memory, arguments.repeats)
+                table = crowd(name, per_frame, arguments.positions)
+                turns = measure(table, memory, arguments.repeats)
+                theirs, ours = 1e6 * turns.theirs_s / len(table), 1e9 * turns.ours_s / len(table)
                 times[per_frame] = ours
-                least = min(least, ratio)
-                print(f"{name:<8} {memory:6d} {per_frame:8d} {theirs:20.1f} {ours:16.0f} {ratio:6.0f}")
+                least = min(least, turns.ratio)
+                print(f"{name:<8} {memory:6d} {per_frame:8d} {theirs:20.1f} {ours:16.0f} {turns.ratio:6.0f}")
             growth = times[PER_FRAME[-1]] / times[PER_FRAME[0]]
             print(f"{name:<8} {memory:6d}  time per position, {PER_FRAME[-1]} to {PER_FRAME[0]} a frame: {growth:.2f}")
             assert name != "even" or growth <= MOST_GROWTH, "not linear in the number of particles"

@@ -10,17 +10,14 @@ measured for a thousand to a million tracks: it must not grow with their number.
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
-import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import trackpy
+from timing import Turns, in_turns, machine, seconds
 
 from nta.kernels import covariance_estimates, displacement_moments
 
@@ -64,28 +61,32 @@ def assert_equal_displacements(arrays: Arrays, table: pd.DataFrame) -> None:
     np.testing.assert_allclose(ours, theirs[: COMPARED - 1], rtol=1e-9)
 
 
-def seconds(run: Callable[[], object], repeats: int = 1) -> float:
-    start = time.thread_time()
-    for _ in range(repeats):
-        run()
-    return (time.thread_time() - start) / repeats
-
-
-def against_trackpy(repeats: int) -> float:
+def displacement_turns(repeats: int) -> Turns:
+    """Return the times of trackpy's displacements and of ours, after asserting that they agree."""
     arrays = tracks(100, COMPARED)
     table = as_table(arrays)
     assert_equal_displacements(arrays, table)
-    pairs = [
-        (seconds(lambda: with_trackpy(table)), seconds(lambda: displacement_moments(*arrays, MAX_LAG), 10))
-        for _ in range(repeats)
-    ]
-    ratio = statistics.median(theirs / ours for theirs, ours in pairs)
-    theirs_us, ours_us = (1e6 * statistics.median(column) / len(table) for column in zip(*pairs, strict=True))
+    return in_turns(lambda: with_trackpy(table), lambda: displacements(arrays), repeats, turns=10)
+
+
+def against_trackpy(repeats: int) -> float:
+    turns = displacement_turns(repeats)
+    arrays = tracks(100, COMPARED)
+    n_positions = len(arrays[1])
+    theirs_us, ours_us = 1e6 * turns.theirs_s / n_positions, 1e6 * turns.ours_s / n_positions
     n_lags = float(displacement_moments(*arrays, MAX_LAG)[:, 1].sum())
     print(f"mean squared displacements up to lag {MAX_LAG}, 100 tracks of {COMPARED}")
-    print(f"  trackpy.imsd {theirs_us:.1f} µs per position, nta {1e3 * ours_us:.1f} ns, ratio {ratio:.0f}")
-    print(f"  nta {1e3 * ours_us * len(table) / n_lags:.2f} ns per pair of positions")
-    return ratio
+    print(f"  trackpy.imsd {theirs_us:.1f} µs per position, nta {1e3 * ours_us:.1f} ns, ratio {turns.ratio:.0f}")
+    print(f"  nta {1e3 * ours_us * n_positions / n_lags:.2f} ns per pair of positions")
+    return turns.ratio
+
+
+def displacements(arrays: Arrays) -> object:
+    return displacement_moments(*arrays, MAX_LAG)
+
+
+def covariances(arrays: Arrays) -> object:
+    return covariance_estimates(*arrays, FRAME_TIME_S, BLUR)
 
 
 def per_position(kernel: Callable[[Arrays], object], arrays: Arrays, repeats: int) -> float:
@@ -104,32 +105,15 @@ def growth(name: str, kernel: Callable[[Arrays], object], numbers: list[int], re
     return max(times), times[-1] / times[0]
 
 
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--largest", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("nta", "trackpy", "numba", "numpy", "pandas"))
-    print(f"{platform.system()} {platform.machine()}, {processor()}")
+    print(machine("nta", "trackpy", "numba", "numpy", "pandas"))
     print(f"one core, equal displacements asserted, medians of {arguments.repeats} interleaved runs")
-    print(f"Python {platform.python_version()}, {libraries}")
     ratio = against_trackpy(arguments.repeats)
     numbers = [n for n in (1_000, 10_000, 100_000, 1_000_000) if n <= arguments.largest]
-
-    def displacements(arrays: Arrays) -> object:
-        return displacement_moments(*arrays, MAX_LAG)
-
-    def covariances(arrays: Arrays) -> object:
-        return covariance_estimates(*arrays, FRAME_TIME_S, BLUR)
 
     _, growth_of_displacements = growth("displacement_moments", displacements, numbers, arguments.repeats)
     slowest_ns, growth_of_covariances = growth("covariance_estimates", covariances, numbers, arguments.repeats)

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 
 from nta import compilation
@@ -20,13 +21,14 @@ from nta.compilation import cache_folder, is_compiled, kernel, load_kernels
 TESTS = Path(__file__).parent
 
 LOAD = """
-import json, nta.kernels, nta.localisation
+import json, nta.kernels, nta.localisation, nta.spot_fit, nta.tracking.fused_kernels
 from nta.compilation import is_compiled, load_kernels
 before = is_compiled()
 load_kernels()
 stats = [k.stats for k in (nta.kernels.track_log_likelihood, nta.localisation.soft_disc_centroids)]
 hits, misses = (sum(sum(getattr(s, name).values()) for s in stats) for name in ("cache_hits", "cache_misses"))
-print(json.dumps({"before": before, "after": is_compiled(), "hits": hits, "misses": misses}))
+beside = sum(sum(k.stats.cache_hits.values()) for k in (nta.spot_fit.fit_spots, nta.tracking.fused_kernels.link_frames))
+print(json.dumps({"before": before, "after": is_compiled(), "hits": hits, "misses": misses, "beside": beside}))
 """
 
 
@@ -136,6 +138,13 @@ def test_where_no_folder_can_be_written_kernels_work_and_one_line_says_so(cache_
     assert "compiled" in caplog.text
 
 
+BESIDE = ("nta.spot_fit", "nta.tracking.fused_kernels")
+
+
+def square(x):
+    return x * x
+
+
 def homeless():
     raise RuntimeError("Could not determine home directory.")
 
@@ -152,10 +161,42 @@ def test_a_kernel_in_the_cache_folder_leaves_numbas_own_setting_alone(cache_root
 
 
 def test_second_process_loads_and_does_not_compile(tmp_path):
-    first = run(LOAD, NTA_CACHE_DIR=str(tmp_path))
-    assert json.loads(first) == {"before": False, "after": True, "hits": 0, "misses": 2}
+    first = run(LOAD, NTA_CACHE_DIR=str(tmp_path), NTA_THREADS="2")
+    # With two cores another process has put its share into a cache that was empty.
+    assert json.loads(first) == {"before": False, "after": True, "hits": 0, "misses": 2, "beside": 2}
     second = run(LOAD, NTA_CACHE_DIR=str(tmp_path))
-    assert json.loads(second) == {"before": True, "after": True, "hits": 2, "misses": 0}
+    assert json.loads(second) == {"before": True, "after": True, "hits": 2, "misses": 0, "beside": 2}
+
+
+def test_importing_the_analysis_compiles_nothing(tmp_path):
+    """Else nobody could be told before it takes ten seconds."""
+    run("import nta.pipeline, nta.report, nta.simulation, nta.batch", NTA_CACHE_DIR=str(tmp_path))
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".nbi", ".nbc")]
+
+
+def test_the_first_call_compiles_and_another_type_is_refused(cache_root):
+    @kernel("f8(f8[::1], f8)")
+    def scaled_sum(values, factor):
+        return values.sum() * factor
+
+    values = np.arange(4.0)
+    assert scaled_sum(values, 2) == 12.0  # a whole number for a float is fine, as in the next call
+    assert scaled_sum(values, 2) == 12.0
+    assert len(scaled_sum.signatures) == 1
+    with pytest.raises(TypeError):
+        scaled_sum(values.astype(np.float32), 2.0)
+
+
+def test_nothing_depends_on_the_second_process(cache_root, monkeypatch):
+    monkeypatch.setenv("NTA_THREADS", "2")
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    waiting = [kernel("f8(f8)")(type(homeless)(square.__code__, {"__name__": name})) for name in BESIDE]
+    started = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *given, **how: started.append(given) or popen(*given, **how))
+    load_kernels()
+    assert len(started) == 1
+    assert [one(3.0) for one in waiting] == [9.0, 9.0]
 
 
 def test_switching_compilation_off_does_not_claim_that_kernels_are_compiled(tmp_path):
@@ -176,9 +217,10 @@ def test_kernels_are_plain_python_too():
                 "-p",
                 "no:cacheprovider",
                 "-k",
-                "twin or dense or integrals",
+                "twin or dense or integrals or test_fused_kernels",
             ),
             *("test_kernels.py", "test_localisation.py"),
+            *("detection/test_fused_kernels.py", "tracking/test_fused_linking.py"),
         ],
         cwd=TESTS,
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},

@@ -3,6 +3,9 @@
 One folder a user, named after what the machine code depends on: nta's kernel sources, numba, Python. A new
 version therefore never loads old code, and the presence of the folder's mark says that nothing has to be
 compiled. Where no folder can be written, kernels are compiled anew in each process and nothing else changes.
+
+Importing a module compiles nothing: kernels are declared, and compiled together by :func:`load_kernels` or by the
+first call of one. All of them take about ten seconds of one core, so two share the work.
 """
 
 from __future__ import annotations
@@ -12,13 +15,19 @@ import hashlib
 import importlib
 import logging
 import os
+import subprocess
 import sys
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from threading import RLock
+from types import FunctionType
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import numba
+
+from nta.threads import thread_count
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +57,25 @@ _MEASURING_KERNELS: Final = (
     "nta.tracking.fused_kernels",
 )
 
+# What the second process compiles where there are two cores: about as long as the rest takes.
+_COMPILED_BESIDE: Final = ("nta.spot_fit", "nta.tracking.fused_kernels")
+
+
+class _Declared(Protocol):
+    """What is used of numba's dispatcher, whose stubs leave it out."""
+
+    py_func: FunctionType
+    signatures: list[tuple[object, ...]]
+    overloads: dict[tuple[object, ...], Any]
+
+    def compile(self, signature: str) -> object: ...
+
+    def disable_compile(self) -> None: ...
+
+
+_declared: list[tuple[_Declared, str]] = []  # kernels that wait for being compiled, with their signatures
+_LOCK: Final = RLock()
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -71,29 +99,58 @@ def cache_folder() -> Path | None:
 
 
 def kernel(signature: str) -> Callable[[_F], _F]:
-    """Compile a function for one explicit signature, or load it from the cache folder.
+    """Let a function be compiled for one explicit signature, or loaded from the cache folder, before its first call.
 
-    ``fastmath`` stays off: it would break the NaN that mark missing values (see :mod:`math`'s ``isnan``).
+    Declaring costs nothing, so that importing a module compiles nothing: :func:`load_kernels` compiles all that is
+    declared, and so does the first call of a kernel without it. ``fastmath`` stays off: it would break the NaN that
+    mark missing values (see :mod:`math`'s ``isnan``).
     """
     folder = cache_folder()
 
     def decorate(function: _F) -> _F:
-        before = _config.CACHE_DIR
-        _config.CACHE_DIR = "" if folder is None else str(folder)
-        try:
-            compile_now = _njit(
-                signature,
-                cache=folder is not None,
-                nogil=True,
-                error_model="numpy",
-                no_cfunc_wrapper=True,
+        with _numbas_cache_in(folder):
+            compiled: Any = _njit(cache=folder is not None, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(
+                function
             )
-            compiled: Any = compile_now(function)
-        finally:
-            _config.CACHE_DIR = before
+        if not _config.DISABLE_JIT:
+            # What numba calls for types that it has not compiled yet; it hands back what to call.
+            compiled._compile_for_args = partial(_at_first_call, compiled)
+            _declared.append((compiled, signature))
         return cast("_F", compiled)
 
     return decorate
+
+
+def _at_first_call(compiled: _Declared, *_arguments: object, **_names: object) -> object:
+    compile_declared()
+    return compiled.overloads[compiled.signatures[0]].entry_point
+
+
+def compile_declared(modules: Container[str] | None = None) -> None:
+    """Compile or load the kernels that have been declared, those that a kernel calls before itself.
+
+    Parameters
+    ----------
+    modules : container of str, optional
+        Only those of these modules.
+    """
+    with _LOCK:
+        for declared in list(_declared):
+            compiled, signature = declared
+            if modules is None or compiled.py_func.__module__ in modules:
+                compiled.compile(signature)
+                compiled.disable_compile()
+                _declared.remove(declared)
+
+
+@contextmanager
+def _numbas_cache_in(folder: Path | None) -> Iterator[None]:
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = "" if folder is None else str(folder)
+    try:
+        yield
+    finally:
+        _config.CACHE_DIR = before
 
 
 def inner_kernel(function: _F) -> _F:
@@ -113,12 +170,18 @@ def is_compiled() -> bool:
 
 
 def load_kernels() -> None:
-    """Import every kernel that measuring needs, compile what is not cached, mark the cache as complete."""
+    """Import every kernel that measuring needs, compile what is not cached, mark the cache as complete.
+
+    Where there are two cores a second process compiles its share into the cache meanwhile.
+    """
     is_collecting = gc.isenabled()
     gc.disable()  # compiling makes millions of objects and no garbage worth a search
     try:
         for name in _MEASURING_KERNELS:
             importlib.import_module(name)
+        with _compiling_beside():
+            compile_declared(set(_MEASURING_KERNELS) - set(_COMPILED_BESIDE))
+        compile_declared()
     finally:
         if is_collecting:
             gc.enable()
@@ -127,6 +190,36 @@ def load_kernels() -> None:
         _say_that_nothing_is_kept()
     elif not _config.DISABLE_JIT:
         (folder / "complete").touch()
+
+
+@contextmanager
+def _compiling_beside() -> Iterator[None]:
+    """Let another process compile :data:`_COMPILED_BESIDE` into the cache until the block ends.
+
+    Nothing depends on it: what it leaves undone is compiled here.
+    """
+    waiting = {compiled.py_func.__module__ for compiled, _ in _declared}
+    is_needed = waiting.issuperset(_COMPILED_BESIDE) and cache_folder() is not None and not is_compiled()
+    if not is_needed or thread_count() == 1 or not sys.executable:
+        yield
+        return
+    work = (
+        f"import gc, {', '.join(_COMPILED_BESIDE)}; gc.disable(); nta.compilation.compile_declared({_COMPILED_BESIDE})"
+    )
+    # The folder of this very package comes first, however it was found here; -P keeps the working folder out.
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    with subprocess.Popen(  # noqa: S603  # this very Python and words of this file
+        [sys.executable, "-P", "-c", work],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            yield
+            process.wait()
+        finally:
+            process.kill()  # after Ctrl-C nobody waits for it any more; one that has ended does not notice
 
 
 @cache

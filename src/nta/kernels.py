@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.compilation import kernel
+from nta.compilation import inner_kernel, kernel
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -21,19 +21,17 @@ BOLTZMANN_J_K: Final = 1.380649e-23
 """Boltzmann constant, J/K (exact, SI 2019)."""
 
 
-@kernel("f8(f8, f8, f8)")
 def stokes_einstein_diffusion_m2_s(diameter_m: float, temperature_k: float, viscosity_pa_s: float) -> float:
     """Return D = kB T / (3 pi eta d) in m²/s (Einstein 1905, Sutherland 1905)."""
     return BOLTZMANN_J_K * temperature_k / (3.0 * math.pi * viscosity_pa_s * diameter_m)
 
 
-@kernel("f8(f8, f8, f8)")
 def stokes_einstein_diameter_m(diffusion_m2_s: float, temperature_k: float, viscosity_pa_s: float) -> float:
     """Return the hydrodynamic diameter d = kB T / (3 pi eta D) in m."""
     return BOLTZMANN_J_K * temperature_k / (3.0 * math.pi * viscosity_pa_s * diffusion_m2_s)
 
 
-@kernel("f8(f8, f8, f8, f8)")
+@inner_kernel
 def _log_probability_inside(position_m: float, drift_m: float, length_m: float, sd_m: float) -> float:
     """Return ln[Phi((L - x - v)/s) - Phi((-x - v)/s)]: that the next position lies in [0, L]."""
     scale = 1.0 / (sd_m * math.sqrt(2.0))
@@ -43,7 +41,7 @@ def _log_probability_inside(position_m: float, drift_m: float, length_m: float, 
     return math.log(max(inside, 1e-12))
 
 
-@kernel("UniTuple(f8, 4)(i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8, i8)")
+@inner_kernel
 def _displacement(
     frames: Integers, x_m: Floats, y_m: Floats, drift_x_m: Floats, drift_y_m: Floats, n: int, later: int
 ) -> tuple[float, float, float, float]:

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.compilation import kernel
+from nta.compilation import inner_kernel, kernel
 
 Floats = NDArray[np.float64]
 
@@ -213,7 +213,7 @@ def normal_equations(
     vector[5] -= 2.0 * tightness * spot[5]
 
 
-@kernel("void(f8[:, ::1], f8[::1])")
+@inner_kernel
 def solve(matrix: Floats, vector: Floats) -> None:
     """Solve a small symmetric positive system by Cholesky's method; both arguments are overwritten.
 
@@ -241,7 +241,7 @@ def solve(matrix: Floats, vector: Floats) -> None:
         vector[i] /= matrix[i, i]
 
 
-@kernel("void(f8[::1], f8[::1], f8, f8, f8, f8)")
+@inner_kernel
 def move(spot: Floats, step: Floats, start_y: float, start_x: float, usual_sd: float, max_shift_px: float) -> None:
     """Change a spot by a step, in place, within bounds on each step, on the shape and on the way from the start.
 
@@ -374,7 +374,8 @@ def fit_spots(
             if turn == 0:
                 # A peak of next to nothing makes the first sums those of a fit that is linear in the peak.
                 faint = 1e-3 * math.sqrt(noise_variance)
-                spot[:] = (faint, y_px[i], x_px[i], variance, variance, 0.0)
+                spot[0], spot[1], spot[2] = faint, y_px[i], x_px[i]
+                spot[3], spot[4], spot[5] = variance, variance, 0.0
                 moments(signal, saturated, model, spot, noise_variance, 1.5, widest, squares, residuals)
                 peak = faint * (1.0 + residuals[0, 0] / squares[0, 0]) if squares[0, 0] > 0.0 else 0.0
                 spot[0] = max(peak, 0.3 * math.sqrt(noise_variance))
@@ -387,7 +388,7 @@ def fit_spots(
                 move(spot, vector, y_px[i], x_px[i], usual_sd, max_shift_px)
             add_spot(model, spot, 1.0, 6.0 * usual_sd)
             if turn == 0:
-                result[i, 6:8] = spot[1:3]
+                result[i, 6], result[i, 7] = spot[1], spot[2]
     for i in range(y_px.size):
         spot = result[i, :6]
         add_spot(model, spot, -1.0, 6.0 * usual_sd)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.compilation import kernel
+from nta.compilation import inner_kernel, kernel
 
 Pixels = NDArray[Any]
 Bytes = NDArray[np.uint8]
@@ -21,6 +21,41 @@ SHIFT_THRESHOLD_PX: Final = 0.6
 _WORD: Final = 8
 CLOSE: Final = 1.0 - 1e-7
 """trackpy's distance, in separations, within which the fainter of two spots goes."""
+
+
+@inner_kernel
+def _centred(
+    pixels: Pixels, at_y: int, at_x: int, height: int, width: int, disc: Places, steps: Integers
+) -> tuple[int, int, float, float]:
+    """Move the disc from a candidate's pixel until its centre of brightness lies within; return where it is.
+
+    Returns
+    -------
+    tuple
+        Place in ``pixels`` of the corner of the square around the disc, its mass, and the centre, y and x.
+    """
+    rows, columns = disc[0], disc[1]
+    radius: Any = np.int64(rows[steps.size - 1]) // 2
+    corner, mass, centre_y, centre_x = 0, 0, 0.0, 0.0
+    for _ in range(MAX_ITERATIONS):
+        corner = (at_y - radius) * width + at_x - radius
+        square = pixels[corner:]
+        mass, moment_y, moment_x = 0, 0, 0
+        for k in range(steps.size):
+            pixel: Any = np.int64(square[steps[k]])
+            mass += pixel
+            moment_y += pixel * rows[k]
+            moment_x += pixel * columns[k]
+        relative_y, relative_x = moment_y / mass, moment_x / mass
+        centre_y, centre_x = relative_y - radius + at_y, relative_x - radius + at_x
+        off_y, off_x = relative_y - radius, relative_x - radius
+        if abs(off_y) < SHIFT_THRESHOLD_PX and abs(off_x) < SHIFT_THRESHOLD_PX:
+            break
+        at_y += int(off_y > SHIFT_THRESHOLD_PX) - int(off_y < -SHIFT_THRESHOLD_PX)
+        at_x += int(off_x > SHIFT_THRESHOLD_PX) - int(off_x < -SHIFT_THRESHOLD_PX)
+        at_y = min(max(at_y, radius), height - radius - 1)
+        at_x = min(max(at_x, radius), width - radius - 1)
+    return corner, mass, centre_y, centre_x
 
 
 def _refine(
@@ -66,38 +101,18 @@ def _refine(
     height, width = image.shape
     pixels, raw_pixels = image.reshape(-1), raw.reshape(-1)
     rows, columns = disc[0], disc[1]
-    n_disc = steps.size
-    radius = np.int64(rows[n_disc - 1]) // 2
+    radius = np.int64(rows[steps.size - 1]) // 2
     found = 0
     for i in range(n_places):
         at_y, at_x = np.int64(places[i]) // width, np.int64(places[i]) % width
-        corner, mass = 0, 0
-        centre_y, centre_x = 0.0, 0.0
-        for _ in range(MAX_ITERATIONS):
-            corner = (at_y - radius) * width + at_x - radius
-            square = pixels[corner:]
-            mass, moment_y, moment_x = 0, 0, 0
-            for k in range(n_disc):
-                pixel: Any = np.int64(square[steps[k]])
-                mass += pixel
-                moment_y += pixel * rows[k]
-                moment_x += pixel * columns[k]
-            relative_y, relative_x = moment_y / mass, moment_x / mass
-            centre_y, centre_x = relative_y - radius + at_y, relative_x - radius + at_x
-            off_y, off_x = relative_y - radius, relative_x - radius
-            if abs(off_y) < SHIFT_THRESHOLD_PX and abs(off_x) < SHIFT_THRESHOLD_PX:
-                break
-            at_y += int(off_y > SHIFT_THRESHOLD_PX) - int(off_y < -SHIFT_THRESHOLD_PX)
-            at_x += int(off_x > SHIFT_THRESHOLD_PX) - int(off_x < -SHIFT_THRESHOLD_PX)
-            at_y = min(max(at_y, radius), height - radius - 1)
-            at_x = min(max(at_x, radius), width - radius - 1)
+        corner, mass, centre_y, centre_x = _centred(pixels, at_y, at_x, height, width, disc, steps)
         if not mass / scale > min_mass:
             continue
         square, raw_square = pixels[corner:], raw_pixels[corner:]
         gyration, raw_mass, signal = 0, 0, 0
         along, across = 0.0, 0.0
-        for k in range(n_disc):
-            pixel = np.int64(square[steps[k]])
+        for k in range(steps.size):
+            pixel: Any = np.int64(square[steps[k]])
             gyration += ((rows[k] - radius) ** 2 + (columns[k] - radius) ** 2) * pixel
             along += cosines[k] * pixel
             across += sines[k] * pixel

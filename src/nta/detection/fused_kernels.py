@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.compilation import kernel
+from nta.compilation import inner_kernel, kernel
 
 Pixels = NDArray[Any]
 Bytes = NDArray[np.uint8]
@@ -59,6 +59,74 @@ def box_sums(row: Singles, fours: Singles, sums: Singles, size: int) -> None:
             sums[x] += shifted[x]
 
 
+@inner_kernel
+def _running_mean(ring: Singles, y: int, height: int, diameter: int, columns: Singles, box_rows: Singles) -> None:
+    """Write the mean around row ``y`` to ``box_rows[1]``, cut to a whole number after each axis; the edge is repeated.
+
+    Parameters are those of :func:`_bandpass`; ``columns`` holds the sums around the row before, and is made for the
+    first one.
+    """
+    width, n_ring, half = columns.size, ring.shape[0] - 1, diameter // 2
+    inverse, one_half = np.float32(1.0) / np.float32(diameter), np.float32(0.5)
+    cut, box = box_rows[0], box_rows[1][:width]
+    if y == 0:
+        columns[:] = np.float32(0.0)
+        for k in range(-half, half + 1):
+            entering = ring[min(max(k, 0), height - 1) % n_ring]
+            for x in range(width):
+                columns[x] += entering[x]
+    entering = ring[min(y + half, height - 1) % n_ring]
+    leaving = ring[max(y - 1 - half, 0) % n_ring] if y > 0 else entering
+    inner = cut[half:]
+    for x in range(width):
+        columns[x] += entering[x] - leaving[x]
+        inner[x] = np.floor((columns[x] + one_half) * inverse)
+    cut[:half] = inner[0]
+    cut[half + width :] = inner[width - 1]
+    box_sums(cut, box_rows[2], box, diameter)
+    for x in range(width):
+        box[x] = np.floor((box[x] + one_half) * inverse)
+
+
+@inner_kernel
+def _weigh_rows(ring: Singles, y: int, height: int, weights: Floats | Singles, smooth: Floats | Singles) -> None:
+    """Write the Gaussian down the columns around row ``y`` to the middle of ``smooth``; zero follows the edge."""
+    n_ring = ring.shape[0] - 1
+    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
+    a1 = ring[(y - 1) % n_ring if y >= 1 else n_ring]
+    a2 = ring[(y - 2) % n_ring if y >= 2 else n_ring]
+    a3 = ring[(y - 3) % n_ring if y >= 3 else n_ring]
+    a4 = ring[(y - 4) % n_ring if y >= 4 else n_ring]
+    b1 = ring[(y + 1) % n_ring if y + 1 < height else n_ring]
+    b2 = ring[(y + 2) % n_ring if y + 2 < height else n_ring]
+    b3 = ring[(y + 3) % n_ring if y + 3 < height else n_ring]
+    b4 = ring[(y + 4) % n_ring if y + 4 < height else n_ring]
+    centre, middle = ring[y % n_ring], smooth[GAUSSIAN_REACH:]
+    for x in range(centre.size):
+        middle[x] = (centre[x] * w0 + (a4[x] + b4[x]) * w4 + (a3[x] + b3[x]) * w3 + (a2[x] + b2[x]) * w2) + (
+            a1[x] + b1[x]
+        ) * w1
+
+
+@inner_kernel
+def _weigh_columns(
+    smooth: Floats | Singles, weights: Floats | Singles, mean: Singles, out: Singles, brightest: Singles
+) -> None:
+    """Write the Gaussian along the row less its mean to ``out``, and raise each column's maximum in ``brightest``."""
+    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
+    for x in range(out.size):
+        gaussian = (
+            smooth[x + 4] * w0
+            + (smooth[x] + smooth[x + 8]) * w4
+            + (smooth[x + 1] + smooth[x + 7]) * w3
+            + (smooth[x + 2] + smooth[x + 6]) * w2
+            + (smooth[x + 3] + smooth[x + 5]) * w1
+        )
+        value = np.float32(gaussian - mean[x])
+        out[x] = value
+        brightest[x] = max(brightest[x], value)
+
+
 def _bandpass(
     raw: Pixels,
     weights: Floats | Singles,
@@ -90,63 +158,18 @@ def _bandpass(
         Results.
     """
     height, width = raw.shape
-    half = diameter // 2
-    look = max(GAUSSIAN_REACH, half)
-    n_ring = ring.shape[0] - 1
-    inverse = np.float32(1.0) / np.float32(diameter)
-    one_half = np.float32(0.5)
-    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
-    cut, box = box_rows[0], box_rows[1][:width]
+    look = max(GAUSSIAN_REACH, diameter // 2)
     brightest[:] = np.float32(0.0)
     loaded = 0
     for y in range(height):
         while loaded < height and loaded <= y + look:
-            fresh, source = ring[loaded % n_ring], raw[loaded]
+            fresh, source = ring[loaded % (ring.shape[0] - 1)], raw[loaded]
             for x in range(width):
                 fresh[x] = source[x]
             loaded += 1
-
-        if y == 0:
-            columns[:] = np.float32(0.0)
-            for k in range(-half, half + 1):
-                entering = ring[min(max(k, 0), height - 1) % n_ring]
-                for x in range(width):
-                    columns[x] += entering[x]
-        entering = ring[min(y + half, height - 1) % n_ring]
-        leaving = ring[max(y - 1 - half, 0) % n_ring] if y > 0 else entering
-        inner = cut[half:]
-        for x in range(width):
-            columns[x] += entering[x] - leaving[x]
-            inner[x] = np.floor((columns[x] + one_half) * inverse)
-        cut[:half] = inner[0]
-        cut[half + width :] = inner[width - 1]
-        box_sums(cut, box_rows[2], box, diameter)
-
-        a1 = ring[(y - 1) % n_ring if y >= 1 else n_ring]
-        a2 = ring[(y - 2) % n_ring if y >= 2 else n_ring]
-        a3 = ring[(y - 3) % n_ring if y >= 3 else n_ring]
-        a4 = ring[(y - 4) % n_ring if y >= 4 else n_ring]
-        b1 = ring[(y + 1) % n_ring if y + 1 < height else n_ring]
-        b2 = ring[(y + 2) % n_ring if y + 2 < height else n_ring]
-        b3 = ring[(y + 3) % n_ring if y + 3 < height else n_ring]
-        b4 = ring[(y + 4) % n_ring if y + 4 < height else n_ring]
-        centre, middle = ring[y % n_ring], smooth[GAUSSIAN_REACH:]
-        for x in range(width):
-            middle[x] = (centre[x] * w0 + (a4[x] + b4[x]) * w4 + (a3[x] + b3[x]) * w3 + (a2[x] + b2[x]) * w2) + (
-                a1[x] + b1[x]
-            ) * w1
-        out = filtered[y]
-        for x in range(width):
-            gaussian = (
-                smooth[x + 4] * w0
-                + (smooth[x] + smooth[x + 8]) * w4
-                + (smooth[x + 1] + smooth[x + 7]) * w3
-                + (smooth[x + 2] + smooth[x + 6]) * w2
-                + (smooth[x + 3] + smooth[x + 5]) * w1
-            )
-            value = np.float32(gaussian - np.floor((box[x] + one_half) * inverse))
-            out[x] = value
-            brightest[x] = max(brightest[x], value)
+        _running_mean(ring, y, height, diameter, columns, box_rows)
+        _weigh_rows(ring, y, height, weights, smooth)
+        _weigh_columns(smooth, weights, box_rows[1], filtered[y], brightest)
 
 
 bandpass_8 = kernel("void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4[::1])")(
