@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 from tracks_simulated import acquisition, made_diffusion
 
+from nta.diffusion import estimate_diffusion
 from nta.distribution import MIN_TRACKS, SizeDistribution, size_distribution
 from nta.sampling import share_in_tracks
 from nta.settings import Settings, Sourced
@@ -367,3 +368,13 @@ def test_a_population_at_the_lower_end_is_reported_whole():
     # One track knows ln d to 1/sqrt(19).
     assert found.size.d50.value == pytest.approx(30.0, rel=4 / math.sqrt(19 * 600))
     assert distribution_of(lognormal(600), n_draws=0).table["diameter_nm"].iloc[0] == 30.0
+
+
+def test_positions_without_any_track_in_them_are_sized_without_a_crash():
+    """60 tracks of 20 positions anywhere in the field: what a wrong table is, sized at the small end of the grid."""
+    random = np.random.default_rng(1)
+    rows = {"frame": np.tile(np.arange(20), 60), "particle": np.repeat(np.arange(60), 20)}
+    places = {"x": random.uniform(0, 640, 1200), "y": random.uniform(0, 480, 1200)}
+    diffusion = estimate_diffusion(pd.DataFrame({**rows, **places}), acquisition=acquisition(15.0))
+    found = size_distribution(diffusion, n_draws=20)
+    assert found.size.d50.value < 30.0

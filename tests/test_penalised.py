@@ -220,3 +220,12 @@ def test_one_size_alone_is_narrow():
     mean = share @ log_d
     assert abs(mean - math.log(100)) < 4 / math.sqrt(300 * 19)
     assert math.sqrt(share @ (log_d - mean) ** 2) < 0.1
+
+
+def test_tracks_that_no_size_explains_end_at_the_grid():
+    """Each is likeliest at 20 nm by thousands of nats, as random positions are: a fit, and no number out of range."""
+    log_d = np.log(np.geomspace(20.0, 700.0, 150))
+    problem = Problem(np.tile(-6e4 * (log_d - log_d[0]), (60, 1)), log_d)
+    fits = problem.fits(np.ones(60))
+    assert all(abs(fit.log_evidence) < 1e6 for fit in fits)
+    assert all(np.isfinite(fit.share).all() and fit.share[0] > 0.5 for fit in fits)

@@ -276,7 +276,7 @@ def _lognormal_moments(likelihood: Floats, grid: Floats, weights: Floats) -> tup
     flat = likelihood / likelihood.sum(axis=1, keepdims=True)
     # No narrower than the grid can show, or the first steps have nothing to hold on to.
     lowest = math.log(grid[1] - grid[0])
-    mean, log_sd = _moments(weights @ flat / weights.sum(), grid)
+    mean, log_sd = _moments(weights @ flat / weights.sum(), grid, lowest)
     value, scores = _lognormal_scores(likelihood, grid, weights, mean, log_sd)
     for _ in range(_MAX_STEPS):
         information = (scores * weights[:, None]).T @ scores
@@ -284,7 +284,8 @@ def _lognormal_moments(likelihood: Floats, grid: Floats, weights: Floats) -> tup
         step = np.clip(np.linalg.solve(information, weights @ scores), -_LONGEST_STEP, _LONGEST_STEP)
         before = value
         while value <= before and np.abs(step).max() > _SHORTEST_STEP:
-            trial = mean + float(step[0]), max(log_sd + float(step[1]), lowest)
+            # A mean beyond the grid would leave nothing on it to be compared.
+            trial = float(np.clip(mean + step[0], grid[0], grid[-1])), max(log_sd + float(step[1]), lowest)
             new_value, new_scores = _lognormal_scores(likelihood, grid, weights, *trial)
             if new_value > before:
                 (mean, log_sd), value, scores = trial, new_value, new_scores
@@ -307,7 +308,7 @@ def _lognormal_scores(
     return float(weights @ np.log(explained)), both[:, 1:] / explained[:, None]
 
 
-def _moments(share: Floats, grid: Floats) -> tuple[float, float]:
-    """Return mean and ln sd of probabilities on the grid."""
+def _moments(share: Floats, grid: Floats, lowest: float) -> tuple[float, float]:
+    """Return mean and ln sd of probabilities on the grid, the latter no less than ``lowest``."""
     mean = float(share @ grid)
-    return mean, 0.5 * math.log(float(share @ (grid - mean) ** 2))
+    return mean, max(0.5 * math.log(max(float(share @ (grid - mean) ** 2), 1e-300)), lowest)
