@@ -143,13 +143,16 @@ def _with_light(
     motion: Floats, log_light: Floats, log_threshold: float, log_grid: Floats, weights: Floats
 ) -> tuple[Floats, LightLaw | None]:
     """Return the log-likelihood of motion and light, and the law of the light: a second round settles both."""
+    of_motion = problem = Problem(motion, log_grid)
     together, law = motion, None
     for _ in range(_LIGHT_ROUNDS):
-        problem = Problem(together, log_grid)
-        law = fit_light_law(log_light, problem.posterior(problem.fit(weights).share), log_grid, weights, log_threshold)
+        # The sizes that motion allows under the density so far: with light in them the law would confirm itself.
+        posterior = of_motion.posterior(problem.fit(weights).share)
+        law = fit_light_law(log_light, posterior, log_grid, weights, log_threshold)
         if law is None:
             return motion, None
         together = motion + law.log_likelihood(log_light, log_grid)
+        problem = Problem(together, log_grid)
     return together, law
 
 
