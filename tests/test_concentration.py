@@ -52,6 +52,14 @@ def test_a_nominal_depth_makes_the_result_relative_and_its_interval_wide():
     assert found.measured.value / found.measured.low == pytest.approx(found.measured.high / found.measured.value)
 
 
+def test_the_error_of_the_share_seen_is_part_of_the_counts():
+    tracks, diffusion, distribution = sample()
+    exact = particle_concentration(tracks, diffusion, distribution)
+    unsure = particle_concentration(tracks, diffusion, replace(distribution, seen_relative_sd=0.12))
+    assert unsure.measured.value == exact.measured.value
+    assert unsure.parts.counting == pytest.approx(math.hypot(exact.parts.counting, 0.12), rel=1e-12)
+
+
 @pytest.mark.parametrize("dilution", [1.0, 1000.0])
 def test_stock_is_measured_times_dilution(dilution):
     found = particle_concentration(*sample(), dilution=dilution)

@@ -175,6 +175,24 @@ def test_intervals_of_counts_hold_the_truth():
     assert abs(np.mean(z)) < 0.4
 
 
+def test_a_size_range_does_not_change_the_depth():
+    """The share seen of a range is of its own sizes: a tenth of the positions in it make no sheet ten times as deep."""
+    seen = capture(250)
+    table = pd.DataFrame({"diameter_nm": [99.0, 100.0, 101.0], "density_per_nm": [0.0, 1.0, 0.0]})
+    share = mean_share_in_tracks((seen,), SIZE_NM, ONE, 1.0, 5)
+    whole = replace(SizeDistribution.missing(), table=table, seen_share=share, n_tracks=100)
+    ranged = replace(whole, seen_share=share / 0.1, share_within=0.1)
+    tracks = Tracks(linked(*in_view(np.random.default_rng(15), 250, 20.0)), (seen,))
+    sized = pd.DataFrame({"capture": [0], "particle": [0]}).reindex(columns=list(Diffusion.COLUMNS))
+    all_of_them, tenth = (
+        particle_concentration(tracks, Diffusion(sized, captures=(seen,)), one, depth_relative_sd=0.0)
+        for one in (whole, ranged)
+    )
+    assert tenth.measured.value == pytest.approx(0.1 * all_of_them.measured.value, rel=1e-9)
+    # A tenth of the particles: a count less sure by the root of ten.
+    assert tenth.parts.counting == pytest.approx(math.sqrt(10.0) * all_of_them.parts.counting, rel=1e-9)
+
+
 def telegraph_counts(random, n_frames, mean, memory_frames):
     """A count of particles that come and go: each stays with the same probability from frame to frame."""
     stay = math.exp(-1 / memory_frames)

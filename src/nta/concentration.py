@@ -42,7 +42,8 @@ class Parts:
     Parameters
     ----------
     counting : float
-        Particles come and go: the error of the mean count of all captures.
+        Particles come and go: the error of the mean count of all captures, and of the share of them that their sizes
+        let see.
     captures : float
         By how much captures differ beyond that, over the root of their number; NaN for one capture.
     volume : float
@@ -182,8 +183,9 @@ def particle_concentration(
         variances.append(_relative_variance(capture, counts, in_tracks, seen) * rate**2 if rate > 0 else 0.0)
     if not per_ml or not np.mean(per_ml) > 0:
         return Concentration.missing()
+    seen_sd = distribution.seen_relative_sd if math.isfinite(distribution.seen_relative_sd) else 0.0
     parts = Parts(
-        counting=math.sqrt(float(np.sum(variances))) / float(np.sum(per_ml)),
+        counting=math.hypot(math.sqrt(float(np.sum(variances))) / float(np.sum(per_ml)), seen_sd),
         captures=_beyond_counting(np.array(per_ml), np.array(variances)),
         volume=NOMINAL_DEPTH_RELATIVE_SD if depth_relative_sd is None else depth_relative_sd,
         dilution=math.nan if dilution_relative_sd is None else dilution_relative_sd,
@@ -206,12 +208,15 @@ def particle_concentration(
 def _seen(known: tuple[LinkedCapture, ...], diffusion: Diffusion, distribution: SizeDistribution) -> _Seen:
     """Return the share of the positions that counted tracks catch, from the one that sized tracks catch."""
     table = distribution.table
+    per_nm = distribution.liquid_per_nm if distribution.liquid_per_nm.size else table["density_per_nm"]
     sizes, weights = sizes_and_weights(
-        diffusion, table["diameter_nm"].to_numpy(np.float64), table["density_per_nm"].to_numpy(np.float64)
+        diffusion, table["diameter_nm"].to_numpy(np.float64), np.asarray(per_nm, dtype=np.float64)
     )
     if not sizes.size:
         return _Seen(distribution.seen_share, math.nan, sizes, weights)
-    depth = depth_share_behind(distribution.seen_share, known, sizes, weights, diffusion.min_track)
+    # The depth is that of the sizes reported: the share seen of them, not what their share of all divides it by.
+    of_range = distribution.seen_share * distribution.share_within
+    depth = depth_share_behind(of_range, known, sizes, weights, diffusion.min_track)
     counted = min(COUNTED_TRACK, diffusion.min_track)
     ratio = mean_share_in_tracks(known, sizes, weights, depth, counted) / mean_share_in_tracks(
         known, sizes, weights, depth, diffusion.min_track

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from nta.alternatives import METHODS, track_squares
 from nta.diffusion import Diffusion
 from nta.errors import UsageError
-from nta.estimate import Estimate
+from nta.estimate import NORMAL_95, Estimate
 from nta.fitting import MIN_TRACKS, Fit, Fitted, drawn_fits, fit_density
 from nta.lines import Lines
 from nta.mixture import Mixture, fit_mixture
@@ -70,7 +70,14 @@ class SizeDistribution:
         Tracks behind it.
     seen_share : float
         Positions in the tracks used over positions of all particles within the nominal depth; above 1 where
-        bright particles are seen deeper than that. The concentration divides by it.
+        bright particles are seen deeper than that. Of the sizes that are reported; the concentration divides by it.
+    seen_relative_sd : float
+        Relative standard deviation of ``seen_share`` over the draws; NaN without draws.
+    share_within : float
+        Share of the tracked positions whose size lies in the range that is reported.
+    liquid_per_nm : (n,) float64
+        The default's density on the table's grid, whatever the method: what the concentration rests on. Empty where
+        the result was loaded from a folder.
     smoothness : float
         Penalty weight that the evidence chose; NaN where lines explain the tracks better than a curve.
     n_lines : int
@@ -105,6 +112,9 @@ class SizeDistribution:
     size: SizeStatistics
     n_tracks: int
     seen_share: float = math.nan
+    seen_relative_sd: float = math.nan
+    share_within: float = 1.0
+    liquid_per_nm: Floats = field(default_factory=lambda: np.empty(0))
     smoothness: float = math.nan
     n_lines: int = 0
     drawn: Floats = field(default_factory=lambda: np.empty((0, 0)))
@@ -210,10 +220,15 @@ def _distribution(
     def density_of(fit: Fit) -> tuple[Floats, float]:
         return _density(fit.log_density(np.log(diameter_nm)), diameter_nm, seen)
 
-    density, seen_share = density_of(fitted.best)
-    seen_share /= _share_within(fitted.best.share, grid_nm, diameter_nm)
+    def seen_within(fit: Fit, seen_share: float) -> float:
+        return seen_share / _share_within(fit.share, grid_nm, diameter_nm)
+
+    liquid, seen_share = density_of(fitted.best)
     fits = drawn_fits(diffusion, fitted, settings.seed, n_draws, progress)
-    drawn = np.array([density_of(fit)[0] for fit in fits]).reshape(-1, diameter_nm.size)
+    of_draws = [density_of(fit) for fit in fits]
+    drawn = np.array([density for density, _ in of_draws]).reshape(-1, diameter_nm.size)
+    seen_drawn = [seen_within(fit, share) for fit, (_, share) in zip(fits, of_draws, strict=True)]
+    density = liquid
     method: Method = settings.method or "penalised"
     if method != "penalised":
         density, drawn = _as_others_do(method, diffusion, tracks, diameter_nm, settings.seed, n_draws)
@@ -224,7 +239,10 @@ def _distribution(
         table=_table(diameter_nm, density, drawn),
         size=size_statistics(diameter_nm, density, drawn, n_tracks, systematic_relative_sd),
         n_tracks=n_tracks,
-        seen_share=seen_share,
+        seen_share=seen_within(fitted.best, seen_share),
+        seen_relative_sd=_relative_sd(np.array(seen_drawn)),
+        share_within=_share_within(fitted.best.share, grid_nm, diameter_nm),
+        liquid_per_nm=liquid,
         smoothness=math.nan if isinstance(fitted.best, Lines) else fitted.best.smoothness,
         n_lines=len(fitted.best.shares) if isinstance(fitted.best, Lines) else 0,
         drawn=drawn,
@@ -300,6 +318,14 @@ def _share_within(share: Floats, diameters_nm: Floats, diameter_nm: Floats) -> f
     edges = np.concatenate([[diameters_nm[0]], np.sqrt(diameters_nm[1:] * diameters_nm[:-1]), [diameters_nm[-1]]])
     low, high = np.interp((diameter_nm[0], diameter_nm[-1]), edges, cumulative)
     return float(high - low)
+
+
+def _relative_sd(drawn: Floats) -> float:
+    """Return the standard deviation over the mean of what draws say; half of what 95 % of them span, for tails."""
+    if not drawn.size:
+        return math.nan
+    low, high = np.quantile(drawn, BAND)
+    return float(high - low) / (2.0 * NORMAL_95 * float(np.median(drawn)))
 
 
 _Factor = Callable[[Floats, Sides, int, int | None], Floats]

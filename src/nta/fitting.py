@@ -225,7 +225,7 @@ def drawn_fits(diffusion: Diffusion, fitted: Fitted, seed: int, n_draws: int, pr
 
     def fit(task: tuple[NDArray[np.int64], Fit]) -> Fit | None:
         drawn, start = task
-        if (drawn > 0).sum() < MIN_TRACKS:
+        if not drawn.any():
             return None
         return fitted.refitted(start, fitted.weights * drawn, _DRAW_STEPS, _DRAW_TOLERANCE)
 

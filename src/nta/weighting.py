@@ -144,7 +144,8 @@ def fraction_within(
     diameter_nm, density, drawn, n_tracks, systematic_relative_sd
         As in :func:`volume_sizes`.
     low_nm, high_nm : float
-        The window, nm; either may lie outside the grid, ``inf`` leaves the upper end open.
+        The window, nm; either may lie outside the grid, ``inf`` leaves the upper end open. Of a window that lies
+        outside the grid altogether nothing is known: missing, not 0.
     by : {"number", "volume"}
         What is shared.
     n_particles : float
@@ -157,7 +158,7 @@ def fraction_within(
     """
     if not low_nm < high_nm:
         raise UsageError(f"the window {low_nm:g} to {high_nm:g} nm is empty; give the smaller size first")
-    if diameter_nm.size < 2:
+    if diameter_nm.size < 2 or high_nm <= diameter_nm[0] or low_nm >= diameter_nm[-1]:
         return Estimate.missing()
     weighted = [density, *drawn]
     if by == "volume":

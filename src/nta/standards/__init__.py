@@ -128,9 +128,8 @@ def _check_one_setting(measured: Sequence[Measurement]) -> None:
 def _depth_share(one: Measurement) -> float:
     """Return the depth in which the beads were seen over the nominal one."""
     sizes, weights = _sizes(one)
-    return depth_share_behind(
-        one.distribution.seen_share, one.diffusion.captures, sizes, weights, one.diffusion.min_track
-    )
+    seen_share = one.distribution.seen_share * one.distribution.share_within
+    return depth_share_behind(seen_share, one.diffusion.captures, sizes, weights, one.diffusion.min_track)
 
 
 def _sizes(one: Measurement) -> tuple[Any, Any]:
