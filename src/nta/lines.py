@@ -37,8 +37,9 @@ _LOG_WIDTH_RANGE: Final = math.log(1.0 / NARROWEST)
 _GRID_SD: Final = 0.01  # the likelihood, on a grid of 1.2 %, is that of this width for any narrower one
 _NARROWEST_NM: Final = 0.5  # on the reported grid of 1 nm
 # Nats before any track: beads are frequent; several sharp peaks are a claim that a tie must not make, and of two lines
-# that fall together Laplace's approximation makes too much.
-_LOG_ODDS: Final = (1.0, -3.0, -5.0)
+# that fall together Laplace's approximation makes too much. A third often is what wrong links make of two: tracks of a
+# size between them (one of eight captures of 80 + 150 nm had 3 % of them, worth 5 nats).
+_LOG_ODDS: Final = (1.0, -3.0, -8.0)
 _HOPELESS: Final = 15.0
 _MAX_STEPS: Final = 30
 _TOLERANCE: Final = 1e-3  # nats
