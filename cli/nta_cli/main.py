@@ -42,7 +42,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
         "nta_cli.batch", "batch", "Measure the samples of a manifest; particles per day and their sum."
     ),
     "watch": LazyCommand("nta_cli.watch", "watch", "Measure captures as an instrument writes them into a folder."),
-    "report": LazyCommand("nta_cli.report", "report", "Write the report of a lot, or of a range of days, from a store."),
+    "report": LazyCommand("nta_cli.report", "report", "Write the report of a lot, or of days, from a store."),
     "list": LazyCommand("nta_cli.records", "list_records", "List the samples of a results store."),
     "show": LazyCommand("nta_cli.records", "show", "Show what is on record of one measurement."),
     "mark": LazyCommand("nta_cli.records", "mark", "Exclude a measurement, or include it again, with a reason."),
@@ -54,6 +54,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "info": LazyCommand("nta_cli.info", "info", "Say what is in a file, and what would be assumed."),
     "settings": LazyCommand("nta_cli.settings", "settings", "Write or check a settings file."),
     "simulate": LazyCommand("nta_cli.simulate", "simulate", "Make a scatter video with known truth."),
+    "demo": LazyCommand("nta_cli.demo", "demo", "Simulate a campaign of four days, measure it, and write its report."),
 }
 
 

@@ -170,9 +170,7 @@ def _step(before: Outcome, after: Outcome) -> Step:
     )
 
 
-def _pool_check(
-    curve: Curve, yields: DailyYield, pool: Pool | None, measured: Outcome | None
-) -> tuple[Finding, ...]:
+def _pool_check(curve: Curve, yields: DailyYield, pool: Pool | None, measured: Outcome | None) -> tuple[Finding, ...]:
     """Return where the pool contradicts the days; nothing where a day is missing, as the pool then holds more."""
     quantities = [day.quantity for day in yields.days if day.quantity is not None]
     if pool is None or measured is None or yields.missing_days or len(quantities) < len(yields.days):

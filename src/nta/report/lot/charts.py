@@ -14,13 +14,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nta.estimate import Estimate
 from nta.report.figures import BAND, INK, MARK, STYLE, drawable
+from nta.report.formatting import scientific
 from nta.report.lot.noun import Dossier, Trend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from nta.production import Day
 
 _SIZE_INCHES: Final = (5.2, 3.5)
 _WIDE_INCHES: Final = (7.4, 2.5)
@@ -37,38 +37,45 @@ def yield_figure(dossier: Dossier) -> Figure:
 
     def draw(axes: Axes) -> None:
         days = dossier.lot.yields.days
+        power = _power(dossier)
         outside = {found.message.split(":")[0].removeprefix("day ") for found in dossier.outside}
         for place, day in enumerate(days):
-            _bar(axes, place, day, is_outside=day.day in outside)
-        _forecast(axes, dossier)
+            _bar(axes, place, day.particles.scaled(10.0**-power), is_outside=day.day in outside)
+        _forecast(axes, dossier, 10.0**-power)
         _label_places(axes, [day.day for day in days])
         axes.set_xlabel("Day")
-        axes.set_ylabel("Particles (95 % interval)")
+        axes.set_ylabel(f"Particles, {scientific(10.0**power, 1).partition(' × ')[2]} (95 % interval)")
         axes.set_ylim(bottom=0.0)
         axes.set_xlim(-0.6, max(len(days), 2) - 0.4)
 
     return _figure(_SIZE_INCHES, draw)
 
 
-def _bar(axes: Axes, place: int, day: Day, *, is_outside: bool) -> None:
-    estimate = day.particles
+def _power(dossier: Dossier) -> int:
+    """Return the power of ten in which the particles of the days are drawn."""
+    ends = [end for day in dossier.lot.yields.days for end in (day.particles.value, day.particles.high)]
+    largest = max((end for end in (*ends, *(dossier.forecast or ())) if math.isfinite(end)), default=0.0)
+    return math.floor(math.log10(largest)) if largest > 0.0 else 0
+
+
+def _bar(axes: Axes, place: int, estimate: Estimate, *, is_outside: bool) -> None:
     if estimate.is_missing:
         axes.text(place, 0.02, "missing", transform=axes.get_xaxis_transform(), rotation=90, ha="center", va="bottom")
         return
     # A day outside of its forecast has another hatch too: on grey paper the colours are alike.
-    look = {"facecolor": _OUT, "hatch": "xxx"} if is_outside else {"facecolor": _BAR, "hatch": ""}
-    axes.bar(place, estimate.value, width=0.62, edgecolor=INK, linewidth=0.8, **look)
+    color, hatch = (_OUT, "xxx") if is_outside else (_BAR, "")
+    axes.bar(place, estimate.value, width=0.62, edgecolor=INK, linewidth=0.8, facecolor=color, hatch=hatch)
     if math.isfinite(estimate.low + estimate.high):
         ends = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
         axes.errorbar(place, estimate.value, yerr=ends, color=INK, linewidth=1.4, capsize=4.0)
 
 
-def _forecast(axes: Axes, dossier: Dossier) -> None:
+def _forecast(axes: Axes, dossier: Dossier, scale: float) -> None:
     if dossier.forecast is None:
         return
     for end in dossier.forecast:
         if math.isfinite(end) and end > 0.0:
-            axes.axhline(end, color=MARK, linewidth=1.0, linestyle=(0, (5.5, 2.2)), zorder=0)
+            axes.axhline(end * scale, color=MARK, linewidth=1.0, linestyle=(0, (5.5, 2.2)), zorder=0)
     axes.plot([], [], color=MARK, linewidth=1.0, linestyle=(0, (5.5, 2.2)), label="forecast")
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, fontsize=8.8, borderaxespad=0.2)
 
@@ -89,7 +96,8 @@ def pool_figure(dossier: Dossier) -> Figure:
     def draw(axes: Axes) -> None:
         pool = dossier.lot.pool
         if pool is None:
-            return _nothing(axes)
+            _nothing(axes)
+            return
         _density(axes, np.array([pool.diameter_nm, pool.density_per_nm, pool.low_per_nm, pool.high_per_nm]))
         for name, dashes in (("d10", (0, (1.2, 1.8))), ("d50", (0, (5.5, 2.2))), ("d90", (0, (6.0, 1.8, 1.2, 1.8)))):
             place = pool.size[name].value
@@ -106,7 +114,8 @@ def sample_figure(curve: NDArray[np.float64]) -> Figure:
 
     def draw(axes: Axes) -> None:
         if curve.shape[1] < 2:
-            return _nothing(axes)
+            _nothing(axes)
+            return
         _density(axes, curve)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=8.8)
 

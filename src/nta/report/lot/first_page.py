@@ -21,9 +21,15 @@ _OVERALL: dict[str, tuple[Level, str]] = {
 _SIZE_WORDS = {"mode": "Mode", "mean": "Mean", "sd": "Standard deviation", "span": "Span = (D90 − D10)/D50"}
 
 
+_OF_A_BLANK = ("few_tracks", "below_detection")
+"""Flags that say of a blank that it is one."""
+
+
 def first_page(dossier: Dossier) -> Section:
     """Return the first page; its heading is the title of the document."""
-    return Section("", tuple(block for part in (_attention, _pictures, _days, _verdicts, _sizes) for block in part(dossier)))
+    return Section(
+        "", tuple(block for part in (_attention, _pictures, _days, _verdicts, _sizes) for block in part(dossier))
+    )
 
 
 def verdict_of(dossier: Dossier) -> tuple[Level, str, str]:
@@ -66,7 +72,7 @@ def _of_samples(dossier: Dossier) -> list[Note]:
         if one.status in ("rejected", "failed"):
             found.setdefault(("warn", f"{fmt.words(one.status)}: {one.message}"), []).append(one.name)
         for flag in (one.summary or {}).get("flags", []):
-            if flag["level"] != "info":
+            if flag["level"] != "info" and not (one.role == "blank" and flag["code"] in _OF_A_BLANK):
                 text = f"{fmt.words(flag['code'])}: {flag['message']}"
                 found.setdefault((flag["level"], text), []).append(one.name)
     return [Note(level, _names(names), text) for (level, text), names in found.items()]
@@ -106,7 +112,9 @@ def _pictures(dossier: Dossier) -> Iterator[Block]:
     yield Pictures(
         (
             Picture(lambda: charts.yield_figure(dossier), f"Particles by day with their 95 % intervals; {words}."),
-            Picture(lambda: charts.pool_figure(dossier), "Pooled number-weighted size distribution with its 95 % band."),
+            Picture(
+                lambda: charts.pool_figure(dossier), "Pooled number-weighted size distribution with its 95 % band."
+            ),
         )
     )
 
@@ -141,7 +149,12 @@ def _verdicts(dossier: Dossier) -> Iterator[Block]:
 
 def size_table(caption: str, size: Callable[[str], Estimate]) -> Table:
     """Return the table of size statistics, number-weighted."""
-    columns = (Column("By number", weight=2.0), Column("Value", is_number=True), Column(""), Column("95 % interval", True, 2.0))
+    columns = (
+        Column("By number", weight=2.0),
+        Column("Value", is_number=True),
+        Column(""),
+        Column("95 % interval", True, 2.0),
+    )
     rows = []
     for name, unit in SIZES:
         estimate, decimals = size(name), 2 if name == "span" else 1
@@ -159,4 +172,3 @@ def _sizes(dossier: Dossier) -> Iterator[Block]:
     if lot.purity is not None:
         text = f"{fmt.scientific(lot.purity.per_ug.value)} particles per µg of protein ({lot.purity.band})"
         yield Text(lot.purity.reason or f"{text}, 95 % interval {fmt.scientific_interval(lot.purity.per_ug)}.")
-

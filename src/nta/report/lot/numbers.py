@@ -1,4 +1,4 @@
-"""Dossier -> its numbers: one list, of which the CSV and the JSON file are made and from which the pages are written."""
+"""Dossier -> its numbers: one list, of which the CSV and the JSON file are made; the pages state the same."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ def numbers_of(dossier: Dossier) -> list[Number]:
         *_of_pool(dossier),
         *(number for one in dossier.by_day for number in _of_collection(one)),
         *_of_verdicts(dossier),
-        *(Number("finding", "", "", one.code, "", Estimate.missing(), one.level, one.message) for one in dossier.findings),
+        *(
+            Number("finding", "", "", one.code, "", Estimate.missing(), one.level, one.message)
+            for one in dossier.findings
+        ),
     ]
 
 
@@ -128,7 +131,9 @@ def csv_of(dossier: Dossier) -> str:
 
 
 def _row(dossier: Dossier, number: Number) -> dict[str, Cell]:
-    names = {name: getattr(number, name) for name in ("level", "day", "sample", "quantity", "unit", "result", "message")}
+    names = {
+        name: getattr(number, name) for name in ("level", "day", "sample", "quantity", "unit", "result", "message")
+    }
     ends = {name: getattr(number.estimate, name) for name in ("value", "low", "high")}
     return {"lot": dossier.lot.name, **names, **ends}
 

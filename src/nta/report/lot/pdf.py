@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -37,6 +37,7 @@ _SOFT: Final = colors.HexColor("#556170")
 _ACCENT: Final = colors.HexColor("#14375e")
 _HAIR: Final = colors.HexColor("#c9d1da")
 _LEVEL_WORDS: Final = {"fail": "■ ", "warn": "▲ ", "info": "○ ", "ok": "✓ "}
+_N_PAGES: Final = "number of pages"
 _NARROW_SPACE: Final = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -52,7 +53,7 @@ def pdf_of(document: blocks.Document, paper: str = "a4") -> bytes:
     """
     _register_letters()
     buffer = io.BytesIO()
-    template = SimpleDocTemplate(
+    template = _Template(
         buffer, pagesize=SIZES[paper], leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=_MARGIN,
         bottomMargin=_MARGIN + 6 * mm, title=_drawable(document.title), author="nta", invariant=1,
     )  # fmt: skip
@@ -60,44 +61,37 @@ def pdf_of(document: blocks.Document, paper: str = "a4") -> bytes:
     story: list[Flowable] = list(_head(document))
     for section in document.sections:
         story += _section(section, width)
-    template.build(story, canvasmaker=_numbered(_drawable(document.foot), _drawable(document.title)))
+    write_foot = partial(_write_foot, foot=_drawable(document.foot), title=_drawable(document.title))
+    template.build(story, onFirstPage=write_foot, onLaterPages=write_foot)
     return buffer.getvalue()
 
 
-def _numbered(foot: str, title: str) -> Callable[..., Canvas]:
-    """Return a canvas that knows the number of pages before it writes the foot of the first."""
+class _Template(SimpleDocTemplate):
+    """Pages with their number of all pages, which is known when the last has been laid out."""
 
-    class NumberedCanvas(Canvas):  # type: ignore[misc]  # reportlab's stubs leave the base untyped
-        def __init__(self, *args: Any, **named: Any) -> None:  # noqa: ANN401  # reportlab's signature
-            super().__init__(*args, **named)
-            self._kept: list[dict[str, Any]] = []
-
-        def showPage(self) -> None:  # noqa: N802  # reportlab's name
-            """Keep the page."""
-            self._kept.append(dict(self.__dict__))
-            self._startPage()
-
-        def save(self) -> None:
-            """Write every page with its number."""
-            for page in self._kept:
-                self.__dict__.update(page)
-                _write_foot(self, foot, title, len(self._kept))
-                super().showPage()
-            super().save()
-
-    return NumberedCanvas
+    def afterDocument(self) -> None:  # noqa: N802  # reportlab's name
+        """Draw the number of pages once; every foot refers to it."""
+        self.canv.beginForm(_N_PAGES)
+        self.canv.setFillColor(_SOFT)
+        self.canv.setFont("nta", 8)
+        self.canv.drawString(0, 0, f" / {self.page}")
+        self.canv.endForm()
 
 
-def _write_foot(canvas: Canvas, foot: str, title: str, n_pages: int) -> None:
-    width = canvas._pagesize[0]
+def _write_foot(canvas: Canvas, template: SimpleDocTemplate, foot: str, title: str) -> None:
+    right = template.pagesize[0] - _MARGIN
+    canvas.saveState()
     canvas.setStrokeColor(_HAIR)
-    canvas.line(_MARGIN, _MARGIN + 2 * mm, width - _MARGIN, _MARGIN + 2 * mm)
+    canvas.line(_MARGIN, _MARGIN + 2 * mm, right, _MARGIN + 2 * mm)
     canvas.setFillColor(_SOFT)
     canvas.setFont("nta", 6.5)
     canvas.drawString(_MARGIN, _MARGIN - 1.5 * mm, title if len(title) <= 70 else title[:69] + "…")
     canvas.drawString(_MARGIN, _MARGIN - 4.5 * mm, foot)
     canvas.setFont("nta", 8)
-    canvas.drawRightString(width - _MARGIN, _MARGIN - 2 * mm, f"{canvas.getPageNumber()} / {n_pages}")
+    canvas.drawRightString(right - 8 * mm, _MARGIN - 2 * mm, str(canvas.getPageNumber()))
+    canvas.translate(right - 8 * mm, _MARGIN - 2 * mm)
+    canvas.doForm(_N_PAGES)
+    canvas.restoreState()
 
 
 @lru_cache(maxsize=1)
@@ -128,7 +122,9 @@ def _words(text: str, style: ParagraphStyle) -> Paragraph:
 
 def _head(document: blocks.Document) -> list[Flowable]:
     size = 16 if len(document.title) <= 60 else 10
-    sentence = f"<b>{escape(_LEVEL_WORDS[document.level] + document.verdict)}</b>  {escape(_drawable(document.sentence))}"
+    sentence = (
+        f"<b>{escape(_LEVEL_WORDS[document.level] + document.verdict)}</b>  {escape(_drawable(document.sentence))}"
+    )
     return [
         _words(document.kind, _style(8, color=_SOFT)),
         _words(document.title, _style(size, bold=True)),
@@ -142,7 +138,11 @@ def _section(section: blocks.Section, width: float) -> list[Flowable]:
     story: list[Flowable] = [PageBreak()] if section.is_new_page else []
     parts = [_DRAWN[type(block)](block, width) for block in section.blocks]
     if section.heading:
-        heading = [Spacer(1, 4 * mm), _words(section.heading, _style(11, bold=True, color=_ACCENT)), Spacer(1, 1.5 * mm)]
+        heading = [
+            Spacer(1, 4 * mm),
+            _words(section.heading, _style(11, bold=True, color=_ACCENT)),
+            Spacer(1, 1.5 * mm),
+        ]
         story += heading if section.is_new_page else [KeepTogether([*heading, *parts.pop(0)])]
     return [*story, *(flowable for part in parts for flowable in (*part, Spacer(1, 2.5 * mm)))]
 
@@ -155,19 +155,23 @@ def _notes(block: blocks.Notes, _width: float) -> list[Flowable]:
     style = _style(8)
     style.leftIndent, style.firstLineIndent, style.spaceAfter = 9.0, -9.0, 1.5
     return [
-        Paragraph(f"{_LEVEL_WORDS[note.level]}<b>{escape(_drawable(note.head))}:</b> {escape(_drawable(note.text))}", style)
+        Paragraph(
+            f"{_LEVEL_WORDS[note.level]}<b>{escape(_drawable(note.head))}:</b> {escape(_drawable(note.text))}", style
+        )
         for note in block.notes
     ]
 
 
 def _pairs(block: blocks.Pairs, width: float) -> list[Flowable]:
-    cells = [(_words(key, _style(8, color=_SOFT)), _words(value, _style(8))) for key, value in block.pairs]
+    cells: list[list[Flowable]] = [
+        [_words(key, _style(8, color=_SOFT)), _words(value, _style(8))] for key, value in block.pairs
+    ]
     return [_grid(cells, (0.35 * width, 0.65 * width), heads=0)]
 
 
 def _pictures(block: blocks.Pictures, width: float) -> list[Flowable]:
     share = min(width / len(block.pictures), 0.98 * width)
-    images = []
+    images: list[Flowable] = []
     for picture in block.pictures:
         image = Image(io.BytesIO(rendered(picture.draw(), "png")))
         wanted = share if image.imageWidth > 1.8 * image.imageHeight else min(share, 92 * mm)
@@ -184,8 +188,10 @@ def _pictures(block: blocks.Pictures, width: float) -> list[Flowable]:
 def _table(block: blocks.Table, width: float) -> list[Flowable]:
     size = 7.5 if len(block.columns) < 7 else 6.5
     total = sum(column.weight for column in block.columns)
-    heads = [_words(one.heading, _style(size, color=_SOFT, right=one.is_number)) for one in block.columns]
-    rows: list[Sequence[Flowable]] = [heads]
+    heads: list[Flowable] = [
+        _words(one.heading, _style(size, color=_SOFT, right=one.is_number)) for one in block.columns
+    ]
+    rows: list[list[Flowable]] = [heads]
     for row in block.rows:
         bold = row[0] == "Sum"
         pairs = zip(row, block.columns, strict=True)
@@ -195,7 +201,7 @@ def _table(block: blocks.Table, width: float) -> list[Flowable]:
     return [*caption, grid]
 
 
-def _grid(rows: Sequence[Sequence[Flowable]], widths: Sequence[float], *, heads: int) -> Grid:
+def _grid(rows: Sequence[list[Flowable]], widths: Sequence[float], *, heads: int) -> Grid:
     grid = Grid(rows, colWidths=widths, repeatRows=heads, hAlign="LEFT", splitInRow=1)
     style: list[tuple[Any, ...]] = [
         ("LINEBELOW", (0, 0), (-1, -1), 0.3, _HAIR),

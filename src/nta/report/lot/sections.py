@@ -1,4 +1,4 @@
-"""Dossier -> Document: the first page, a page for each collection, the matrix, trends, settings, sources, signatures."""
+"""Dossier -> Document: first page, a page for each sample, assays, trends, settings, sources, signatures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 import nta
-from nta.production.assays import ASSAYS, OUTCOMES, Cell
+from nta.production.assays import ASSAYS, Cell
 from nta.report import formatting as fmt
 from nta.report.lot import charts
 from nta.report.lot.blocks import (
@@ -46,6 +46,14 @@ _FACTS: Final = {
     "protein_sd_percent": "Uncertainty of the protein, %",
     "hours_since_medium": "Hours since the medium was replaced",
 }
+_ASSAYS: Final = {
+    **{f"cd{number}_percent": f"CD{number}-positive" for number in (9, 63, 81)},
+    "endotoxin_eu_per_ml": "Endotoxin",
+    "lipid_ug_per_ml": "Lipid",
+    "potency_percent": "Potency",
+    "protein_ug_per_ml": "Protein",
+    "rna_ng_per_ml": "RNA",
+}
 _LEVELS: Final = {"fail": "Fails", "warn": "Warning", "info": "Note"}
 _SIGNED_BY: Final = ("Measured by", "Reviewed by", "Approved by")
 
@@ -59,7 +67,15 @@ def document_of(dossier: Dossier) -> Document:
     sections.append(_end(dossier))
     chain = dossier.chain
     foot = f"Head of the audit chain {chain.head}"
-    return Document(dossier.title, "Nanoparticle tracking analysis – particles by day", level, verdict, sentence, tuple(sections), foot)
+    return Document(
+        dossier.title,
+        "Nanoparticle tracking analysis – particles by day",
+        level,
+        verdict,
+        sentence,
+        tuple(sections),
+        foot,
+    )
 
 
 def _collection(one: Collection) -> Section:
@@ -107,7 +123,10 @@ def _of_flags(one: Collection) -> Iterator[Block]:
     flags = (one.summary or {}).get("flags", [])
     if flags:
         yield Notes(
-            tuple(Note(flag["level"], f"{_LEVELS[flag['level']]}: {fmt.words(flag['code'])}", flag["message"]) for flag in flags)
+            tuple(
+                Note(flag["level"], f"{_LEVELS[flag['level']]}: {fmt.words(flag['code'])}", flag["message"])
+                for flag in flags
+            )
         )
 
 
@@ -144,15 +163,16 @@ def _matrix(dossier: Dossier) -> Section:
         unit = f", {ASSAYS[assay]}" if ASSAYS[assay] else ""
         known = [(name, cell) for name, cell in zip(matrix.samples, cells, strict=True) if cell.state != "missing"]
         for name, cell in known or [("", Cell("missing"))]:
-            rows.append((f"{fmt.words(assay)}{unit}", matrix.state(assay), name, _cell(assay, cell)))
+            label = f"{_ASSAYS.get(assay, fmt.words(assay))}{unit}"
+            rows.append((label, matrix.state(assay), name, _cell(cell)))
     text = "One row for each assay and sample, potency first; an assay that nobody stated is missing."
     return Section("Assays", (Text(text), Table(columns, tuple(rows))), is_new_page=True)
 
 
-def _cell(assay: str, cell: Cell) -> str:
+def _cell(cell: Cell) -> str:
     if cell.value is None:
         return cell.state
-    return cell.value if assay in OUTCOMES or isinstance(cell.value, str) else fmt.general(cell.value, 4)
+    return cell.value if isinstance(cell.value, str) else fmt.general(cell.value, 4)
 
 
 def _trends(dossier: Dossier) -> Section:
@@ -187,18 +207,20 @@ def _settings(dossier: Dossier) -> Section:
         for name, entry in (one.summary or {})["values"].items():
             row = value_row(name, Sourced(entry["value"], entry["origin"]))
             found.setdefault((row.label, row.text, row.unit, row.origin), []).append(one.name)
-    columns = (Column("Setting", weight=2.4), Column("Value", weight=2.0), Column("Origin", weight=1.2), Column("Samples", weight=2.4))
+    headings = (("Setting", 2.4), ("Value", 2.0), ("Origin", 1.2), ("Samples", 2.4))
+    columns = tuple(Column(name, weight=weight) for name, weight in headings)
     rows = [
         (label, f"{text} {unit}".strip(), origin, "all" if len(names) == len(measured) else ", ".join(names))
         for (label, text, unit, origin), names in sorted(found.items())
     ]
-    hashes = dict.fromkeys(
-        f"{one.name}: nta {(one.summary or {})['provenance']['nta']}, settings {(one.summary or {})['provenance']['settings_sha256']}"
-        for one in measured
+    made = [(one.name, (one.summary or {})["provenance"]) for one in measured]
+    versions = tuple((name, by["nta"], by["settings_sha256"]) for name, by in made)
+    by = (Column("Sample", weight=2.0), Column("nta"), Column("SHA-256 of the settings", weight=4.5))
+    return Section(
+        "Settings",
+        (Table(columns, tuple(rows), "Every value that was used, and where it came from"), Table(by, versions)),
+        is_new_page=True,
     )
-    blocks: list[Block] = [Table(columns, tuple(rows), "Every value that was used, and where it came from")]
-    blocks.append(Table((Column("Version and SHA-256 of the settings"),), tuple((line,) for line in hashes)))
-    return Section("Settings", tuple(blocks), True)
 
 
 def _sources(dossier: Dossier) -> Section:
@@ -214,7 +236,8 @@ def _sources(dossier: Dossier) -> Section:
 def _excluded(dossier: Dossier) -> Section:
     columns = (Column("Sample", weight=1.5), Column("What", weight=2.0), Column("Reason", weight=3.4))
     rows = [(one.name, _file(path), reason) for one in dossier.by_day for path, reason in one.excluded]
-    rows += [(one.name, f"analysis {one.record}", one.reason or "") for one in dossier.by_day if one.decision == "excluded"]
+    decided = [one for one in dossier.by_day if one.decision == "excluded"]
+    rows += [(one.name, f"analysis {one.record}", one.reason or "") for one in decided]
     rows += [
         (one.name, _file(capture["path"]), f"{capture['status']}: {one.message}")
         for one in dossier.by_day
@@ -235,7 +258,7 @@ def _end(dossier: Dossier) -> Section:
         ("Report by", f"nta {nta.__version__}"),
     )
     text = (
-        "“Particles” is everything that scatters enough light to be tracked. Intervals hold counts, captures, dilution, "
-        "volume and calibration as far as they are stated. nta verify STORE --head HASH checks the record."
+        "“Particles” is everything that scatters enough light to be tracked. Intervals hold counts, captures, "
+        "dilution, volume and calibration as far as they are stated. nta verify STORE --head HASH checks the record."
     )
     return Section("Record and signatures", (Pairs(pairs), Text(text), Signatures(_SIGNED_BY)))
