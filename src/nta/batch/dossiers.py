@@ -91,7 +91,12 @@ def _collection(one: Recorded) -> Collection:
 
 
 def _trends(store: Store, records: Sequence[Recorded], baseline_lot: str | None) -> tuple[Trend, ...]:
-    """Return what is followed, where there is anything to follow."""
+    """Return what is followed; without limits where the baseline lot has no sample of the role."""
     baseline = () if baseline_lot is None else of_lot(store, baseline_lot)
-    trends = (trend_of(records, attribute, role, baseline) for attribute, role in FOLLOWED)
-    return tuple(trend for trend in trends if trend.series.measured)
+    found = []
+    for attribute, role in FOLLOWED:
+        stated = [one for one in baseline if one.outcome.sample.role == role and one.summary is not None]
+        trend = trend_of([one for one in records if one.outcome.sample.role == role], attribute, role, stated)
+        if trend.series.measured:
+            found.append(trend)
+    return tuple(found)

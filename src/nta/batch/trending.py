@@ -42,12 +42,13 @@ def trend_of(
         If the attribute is not known, or the baseline gives no limits.
     """
     stated = [one for one in baseline if _follows(one, role)]
-    each = {_record(one): one for one in (*stated, *records) if _follows(one, role)}
+    judged = [one for one in records if _follows(one, role)]
+    each = {_record(one): one for one in (*(stated if judged else ()), *judged)}
     dated = [(date_of_record(one), record, _counted(one)) for record, one in each.items()]
     series = recorded_series(attribute, dated)
     if role != "sample":
         series = Series(f"{series.attribute}, {role}", series.unit, series.points)
-    if not baseline:
+    if not baseline or not judged:
         return Trend(series)
     if not stated:
         raise UsageError(f"the baseline has no measured sample of the role {role!r}; name another lot")

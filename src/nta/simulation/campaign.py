@@ -27,6 +27,7 @@ VOLUME_SD_PERCENT: Final = 1.0
 DILUTION_SD_PERCENT: Final = 2.0
 
 _CAPTURES: Final = 3
+_MEDIUM_ML: Final = 350.0
 _BEADS_IN_VIEW: Final = 30.0
 _BLANK_IN_VIEW: Final = 0.3
 _FIELD_PX: Final = (320, 240)
@@ -173,13 +174,14 @@ def _scene(
 
 def _manifest(lot: str) -> str:
     """Return the manifest: the samples with the blank, beads of every day, the blank itself."""
-    columns = "lot,day,sample,role,video,dilution,dilution_sd_percent,volume_ml,volume_sd_percent,blank,step,bioreactor"
+    columns = "lot,day,sample,role,video,dilution,dilution_sd_percent,volume_ml,volume_sd_percent,blank,step,volume_in_ml,"
+    columns += "bioreactor"
     sd = DILUTION_SD_PERCENT, VOLUME_SD_PERCENT
     rows = [
         f"{lot},{day.day},harvest {day.day},sample,harvest_{day.day}_*.avi,{day.dilution:g},{sd[0]:g},"
-        f"{day.volume_ml:g},{sd[1]:g},blank.avi,concentration,HF-1"
+        f"{day.volume_ml:g},{sd[1]:g},blank.avi,concentration,{_MEDIUM_ML:g},HF-1"
         for day in DAYS
     ]
-    rows += [f"{lot},{day.day},beads {day.day},beads,beads_{day.day}.avi,1,,,,,," for day in DAYS]
-    rows.append(f"{lot},{DAYS[0].day},blank,blank,blank.avi,1,,,,,,")
+    rows += [f"{lot},{day.day},beads {day.day},beads,beads_{day.day}.avi,1,,,,,,," for day in DAYS]
+    rows.append(f"{lot},{DAYS[0].day},blank,blank,blank.avi,1,,,,,,,")
     return "\n".join([columns, *rows]) + "\n"

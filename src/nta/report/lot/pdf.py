@@ -37,7 +37,7 @@ _SOFT: Final = colors.HexColor("#556170")
 _ACCENT: Final = colors.HexColor("#14375e")
 _HAIR: Final = colors.HexColor("#c9d1da")
 _LEVEL_WORDS: Final = {"fail": "■ ", "warn": "▲ ", "info": "○ ", "ok": "✓ "}
-_N_PAGES: Final = "number of pages"
+_N_PAGES: Final = "nPages"
 _NARROW_SPACE: Final = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -53,28 +53,37 @@ def pdf_of(document: blocks.Document, paper: str = "a4") -> bytes:
     """
     _register_letters()
     buffer = io.BytesIO()
-    template = _Template(
+    template = SimpleDocTemplate(
         buffer, pagesize=SIZES[paper], leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=_MARGIN,
         bottomMargin=_MARGIN + 6 * mm, title=_drawable(document.title), author="nta", invariant=1,
     )  # fmt: skip
-    width = template.width
-    story: list[Flowable] = list(_head(document))
-    for section in document.sections:
-        story += _section(section, width)
     write_foot = partial(_write_foot, foot=_drawable(document.foot), title=_drawable(document.title))
-    template.build(story, onFirstPage=write_foot, onLaterPages=write_foot)
+    template.build(story_of(document, template.width), onFirstPage=write_foot, onLaterPages=write_foot)
     return buffer.getvalue()
 
 
-class _Template(SimpleDocTemplate):
-    """Pages with their number of all pages, which is known when the last has been laid out."""
+def story_of(document: blocks.Document, width: float) -> list[Flowable]:
+    """Return what is laid out on the pages, one after the other; ``width`` in points."""
+    _register_letters()
+    story = _head(document)
+    for section in document.sections:
+        story += _section(section, width)
+    return [*story, _PageCount()]
 
-    def afterDocument(self) -> None:  # noqa: N802  # reportlab's name
-        """Draw the number of pages once; every foot refers to it."""
+
+class _PageCount(Flowable):
+    """The end of the story: on its page the number of pages is known, and every foot refers to it."""
+
+    def wrap(self, _width: float, _height: float) -> tuple[float, float]:
+        """Return its size: it takes no room."""
+        return 0.0, 0.0
+
+    def draw(self) -> None:
+        """Draw the number of pages once, as a form."""
         self.canv.beginForm(_N_PAGES)
         self.canv.setFillColor(_SOFT)
         self.canv.setFont("nta", 8)
-        self.canv.drawString(0, 0, f" / {self.page}")
+        self.canv.drawString(0, 0, f" / {self.canv.getPageNumber()}")
         self.canv.endForm()
 
 
