@@ -20,6 +20,7 @@ from nta.production import Harvest, daily_yield, total_of
 from nta.production.assays import OUTCOMES, Matrix, Result, matrix_of
 from nta.production.findings import Finding
 from nta.production.lot import BeadCheck, Lot
+from nta.production.markers import Marker, marker_of
 from nta.production.pool import Pool, Portion, check_pool, pool_of
 from nta.production.purity import Purity, purity_of
 from nta.production.steps import Portion as Liquid
@@ -106,6 +107,7 @@ def _lot(of_lot: Batch, name: str, curve: Curve) -> Lot:
         tuple((one, samples[one.sample].captures_per_ml) for one in harvests),
         () if measured is None or measured.record is None else (measured.record,),
         _pool_check(curve, yields, pool, pool_outcome),
+        _markers(of_lot),
     )
 
 
@@ -120,7 +122,20 @@ def _purity(outcome: Outcome, measured: Harvest) -> Purity:
     """Return the particles per µg of the pool's protein; one that is pending is not there yet."""
     protein = next((one for one in outcome.sample.assays if one.name == "protein"), None)
     value = None if protein is None or protein.value is None else float(protein.value)
-    return purity_of(measured.concentration, value, name=measured.name)
+    sd_percent = fact_of(outcome, "protein_sd_percent")
+    return purity_of(measured.concentration, value, None if sd_percent is None else sd_percent / 100.0, measured.name)
+
+
+def _markers(of_lot: Batch) -> tuple[Marker, ...]:
+    """Return the marker share of every sample of the role fluorescence, with the scatter sample that it names."""
+    paired = {one.sample.name: one for one in of_lot.outcomes if one.sample.role in ("sample", "pool")}
+    found = []
+    for one in of_lot.outcomes:
+        if one.sample.role == "fluorescence":
+            scatter = paired.get(str(one.sample.facts.get("scatter_sample", "")))
+            marker = str(one.sample.facts.get("marker", ""))
+            found.append(marker_of(marker, harvest_of(one), None if scatter is None else harvest_of(scatter)))
+    return tuple(found)
 
 
 def _matrix(outcomes: Sequence[Outcome]) -> Matrix:

@@ -50,9 +50,14 @@ class Recorded:
         """Diameter, nm, density and its band, nm⁻¹: (4, n), without columns where nothing was sized."""
         return curve_of(io.StringIO(self.distribution_csv, newline=""))
 
-    def renamed(self, day: str, name: str) -> Recorded:
+    def renamed(self, day: str, name: Callable[[str], str]) -> Recorded:
         """Return the same record under another day and name, where several lots stand beside each other."""
-        return replace(self, outcome=replace(self.outcome, sample=replace(self.outcome.sample, day=day, name=name)))
+        sample = self.outcome.sample
+        facts = dict(sample.facts)
+        if facts.get("scatter_sample"):
+            facts["scatter_sample"] = name(str(facts["scatter_sample"]))
+        renamed = replace(sample, day=day, name=name(sample.name), facts=facts)
+        return replace(self, outcome=replace(self.outcome, sample=renamed))
 
 
 def curve_of(file: io.TextIOBase | Any) -> NDArray[np.float64]:  # noqa: ANN401  # whatever csv reads lines from
@@ -136,16 +141,16 @@ def date_of(day: str) -> date | None:
 def told_apart(records: Sequence[Recorded]) -> tuple[Recorded, ...]:
     """Return records with the day in the name of those that share one: two manifests may name a sample alike."""
     times = Counter(one.outcome.sample.name for one in records)
-    return tuple(
-        one.renamed(sample.day, f"{sample.name} (day {sample.day})") if times[sample.name] > 1 else one
-        for one in records
-        for sample in (one.outcome.sample,)
-    )
+
+    def told_by(day: str) -> Callable[[str], str]:
+        return lambda name: f"{name} (day {day})" if times[name] > 1 else name
+
+    return tuple(one.renamed(day, told_by(day)) for one in records for day in (one.outcome.sample.day,))
 
 
 def _with_lot(one: Recorded) -> Recorded:
     sample = one.outcome.sample
-    return one.renamed(f"{sample.lot} / {sample.day}", f"{sample.lot} / {sample.name}")
+    return one.renamed(f"{sample.lot} / {sample.day}", lambda name: f"{sample.lot} / {name}")
 
 
 def _recorded(store: Store, row: Mapping[str, Any]) -> Recorded:

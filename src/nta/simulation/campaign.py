@@ -174,7 +174,9 @@ def _scene(
 
 def _manifest(lot: str) -> str:
     """Return the manifest: the samples with the blank, beads of every day, the blank itself."""
-    columns = "lot,day,sample,role,video,dilution,dilution_sd_percent,volume_ml,volume_sd_percent,blank,step,volume_in_ml,"
+    columns = (
+        "lot,day,sample,role,video,dilution,dilution_sd_percent,volume_ml,volume_sd_percent,blank,step,volume_in_ml,"
+    )
     columns += "bioreactor"
     sd = DILUTION_SD_PERCENT, VOLUME_SD_PERCENT
     rows = [

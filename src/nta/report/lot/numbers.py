@@ -82,6 +82,8 @@ def _of_pool(dossier: Dossier) -> Iterator[Number]:
         yield Number("pool", "", "", name, unit, estimate)
     for portion, share in ({} if lot.pool is None else lot.pool.shares).items():
         yield Number("pool", "", portion, "share", "%", Estimate(100.0 * share, math.nan, math.nan))
+    for one in lot.markers:
+        yield Number("marker", "", one.sample, one.attribute, "%", one.percent, "", one.reason)
     if lot.concentration is not None:
         yield Number("pool", "", "", "concentration", "particles/mL", lot.concentration)
     if lot.purity is not None:

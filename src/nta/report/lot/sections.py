@@ -155,8 +155,9 @@ def _file(path: str) -> str:
 
 def _matrix(dossier: Dossier) -> Section:
     matrix = dossier.lot.matrix
+    markers = _markers(dossier)
     if matrix is None or not matrix.samples:
-        return Section("Assays", (Text("No assay is on record."),), is_new_page=True)
+        return Section("Assays", (Text("No assay is on record."), *markers), is_new_page=True)
     columns = (Column("Assay", weight=2.0), Column("Lot"), Column("Sample", weight=2.0), Column("Result", True))
     rows = []
     for assay, cells in matrix.rows.items():
@@ -166,7 +167,19 @@ def _matrix(dossier: Dossier) -> Section:
             label = f"{_ASSAYS.get(assay, fmt.words(assay))}{unit}"
             rows.append((label, matrix.state(assay), name, _cell(cell)))
     text = "One row for each assay and sample, potency first; an assay that nobody stated is missing."
-    return Section("Assays", (Text(text), Table(columns, tuple(rows))), is_new_page=True)
+    return Section("Assays", (Text(text), Table(columns, tuple(rows)), *markers), is_new_page=True)
+
+
+def _markers(dossier: Dossier) -> tuple[Block, ...]:
+    """Return the marker shares of paired captures, where there are any."""
+    if not dossier.lot.markers:
+        return ()
+    columns = (Column("Marker"), Column("Sample", weight=2.0), Column("Share, %", True), Column("95 % interval", True))
+    rows = tuple(
+        (one.marker.upper(), one.sample, fmt.fixed(one.percent.value), one.reason or fmt.interval(one.percent))
+        for one in dossier.lot.markers
+    )
+    return (Table(columns, rows, "Particles seen in fluorescence over those seen in scatter"),)
 
 
 def _cell(cell: Cell) -> str:
