@@ -43,6 +43,9 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     ),
     "watch": LazyCommand("nta_cli.watch", "watch", "Measure captures as an instrument writes them into a folder."),
     "report": LazyCommand("nta_cli.report", "report", "Write the report of a lot, or of days, from a store."),
+    "trends": LazyCommand(
+        "nta_cli.trends", "trends", "Follow an attribute over the samples of a store; control charts."
+    ),
     "list": LazyCommand("nta_cli.records", "list_records", "List the samples of a results store."),
     "show": LazyCommand("nta_cli.records", "show", "Show what is on record of one measurement."),
     "mark": LazyCommand("nta_cli.records", "mark", "Exclude a measurement, or include it again, with a reason."),

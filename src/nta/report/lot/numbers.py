@@ -159,7 +159,7 @@ def document_of(dossier: Dossier) -> dict[str, Any]:
         "numbers": [_json_number(number) for number in numbers_of(dossier)],
         "pool": None if lot.pool is None else _pool(dossier),
         "samples": [_sample(one) for one in dossier.by_day],
-        "trends": [_trend(one) for one in dossier.trends],
+        "trends": [trend_document(one) for one in dossier.trends],
         "store": {name: getattr(dossier.chain, name) for name in ("store", "head", "entries", "broken")},
     }
 
@@ -191,7 +191,8 @@ def _sample(one: Collection) -> dict[str, Any]:
     }
 
 
-def _trend(one: Trend) -> dict[str, Any]:
+def trend_document(one: Trend) -> dict[str, Any]:
+    """Return a trend as strict JSON; that of its chart where it has one."""
     if one.chart is not None:
         return one.chart.to_dict()
     points = [{"date": at.date.isoformat(), "record": at.record, "value": at.value} for at in one.series.measured]
