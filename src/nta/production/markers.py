@@ -70,9 +70,9 @@ def marker_of(marker: str, fluorescent: Harvest, scatter: Harvest | None) -> Mar
         return Marker(marker or "marker", fluorescent.sample, Estimate.missing(), reason, _records(fluorescent))
     records = _records(fluorescent, scatter)
     for one in (fluorescent, scatter):
-        lacking = [code for code in one.missing if code != "no_volume"]
-        if lacking:
-            reason = f"{one.sample}: {MISSING[lacking[0]]}"
+        codes = [code for code in one.missing if code != "no_volume"]
+        if codes:
+            reason = f"{one.sample}: {MISSING[codes[0]]}"
             return Marker(marker, scatter.sample, Estimate.missing(), reason, records)
     above, below = fluorescent.concentration, scatter.concentration
     if above is None or below is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from nta.csvtable import Cell, csv_text
@@ -174,7 +174,12 @@ def _pool(dossier: Dossier) -> dict[str, Any]:
     if pool is None:
         return {}
     rows = ("diameter_nm", "density_per_nm", "low_per_nm", "high_per_nm")
-    return {"missing": list(pool.missing), **{name: [float(x) for x in getattr(pool, name)] for name in rows}}
+    return {"missing": list(pool.missing), **{name: _json_row(getattr(pool, name)) for name in rows}}
+
+
+def _json_row(values: Iterable[float]) -> list[float | None]:
+    """Return numbers with ``None`` for those that are not known: an import may have no band."""
+    return [float(value) if math.isfinite(value) else None for value in values]
 
 
 def _sample(one: Collection) -> dict[str, Any]:
