@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from nta.batch.manifest import Excluded, Sample
 from nta.batch.outcomes import Outcome, outcome_of
 from nta.errors import UsageError
 from nta.store import Assay, SampleIdentity, Store, summary_of
+
+if TYPE_CHECKING:
+    from nta.measurement import Measurement
 
 _COLUMNS: Final = ("diameter_nm", "density_per_nm", "density_low_per_nm", "density_high_per_nm")
 _NOT_MEASURED: Final = "no analysis of it is on record; run nta batch again"
@@ -128,6 +131,42 @@ def of_days(store: Store, first: date, last: date, lot: str | None = None) -> tu
         )
     lots = {one.outcome.sample.lot for one in found}
     return found if len(lots) == 1 else tuple(_with_lot(one) for one in found)
+
+
+def measurements_of(store: Store, which: str = "") -> tuple[Measurement, ...]:
+    """Return measurements from a store, to be compared: tracks are not among what they hold.
+
+    Parameters
+    ----------
+    store : Store
+        Opened in any way.
+    which : str
+        Numbers of analyses with commas between them, or the name of a lot; every lot when empty. Of a lot the samples
+        of the role ``sample`` that count: not excluded, rejected or failed.
+
+    Raises
+    ------
+    UsageError
+        If there is no such analysis or lot, or nothing in it counts.
+    """
+    from nta.report.loading import from_record
+
+    numbers = [part.strip() for part in which.split(",")]
+    if which and all(part.isdecimal() for part in numbers):
+        shown = [store.show(int(part)) for part in numbers]
+        return tuple(from_record(summary_of(row), row["distribution_csv"]) for row in shown)
+    records = of_lot(store, which) if which else recorded_samples(store)
+    found = tuple(
+        from_record(dict(one.summary), one.distribution_csv)
+        for one in records
+        if one.summary is not None
+        and one.outcome.sample.role == "sample"
+        and one.outcome.status in ("ok", "warn")
+        and one.outcome.decision != "excluded"
+    )
+    if not found:
+        raise UsageError(f"nothing that counts is on record in {store.name}; nta list shows what there is")
+    return found
 
 
 def date_of(day: str) -> date | None:
