@@ -229,3 +229,22 @@ def test_a_baseline_gives_the_trends_their_limits(store):
 def test_the_csv_is_the_numbers_with_the_name_of_the_lot(store):
     rows = list(csv.DictReader(io.StringIO(csv_of(dossier(store)))))
     assert {row["lot"] for row in rows} == {"LOT-7"}
+
+
+def test_a_browser_shows_it_whole_whatever_the_names_are(tmp_path, chromium):
+    made = [Made(f"{number} {HOSTILE}", f"{number} {HOSTILE}", lot=HOSTILE, message=HOSTILE) for number in range(2)]
+    file = save_report(dossier(record(new_store(tmp_path), *made), title=HOSTILE), tmp_path / "out") / "report.html"
+    complaints, requests = [], []
+    page = chromium.new_page()
+    try:
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: requests.append(request.url))
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.goto(file.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert complaints == []
+        assert {url for url in requests if not url.startswith("data:")} == {file.as_uri()}
+    finally:
+        page.close()
