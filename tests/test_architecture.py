@@ -93,6 +93,7 @@ DOORS = {
     "trackpy": {"detection", "tracking"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
+    "reportlab": {"report"},
     "click": set(),
     "rich": set(),
     "nta_cli": set(),

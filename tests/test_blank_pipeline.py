@@ -8,6 +8,7 @@ import nta
 from nta.errors import UsageError
 from nta.settings import Settings
 from nta.simulation import OneSize, Scene, simulate
+from nta.standards import Beads, calibrate
 
 SHAPE = {"width_px": 256, "height_px": 192, "n_frames": 150}
 
@@ -72,3 +73,18 @@ def test_a_sample_that_is_its_own_blank_is_below_it(videos):
 def test_a_blank_that_is_not_there_is_said_before_anything_is_measured(videos):
     with pytest.raises(UsageError, match=r"nothere\.avi"):
         measured(videos, "nothere.avi")
+
+
+def test_a_blank_takes_its_depth_from_the_calibration_of_the_sample(videos, tmp_path):
+    beads = Beads((videos / "sample.avi",), 130.0, 1.2e9)
+    taken = Settings(mpp=0.14, exposure_ms=32.5, temperature_c=25.0)
+    calibrate((beads,), taken).save(tmp_path / "depth.toml")
+    settings = taken.updated(
+        "command_line", {"calibration": str(tmp_path / "depth.toml"), "blank": (str(videos / "dirt.avi"),)}
+    )
+    net = nta.analyze(videos / "sample.avi", settings=settings)
+    assert net.status in ("ok", "warn"), net.message
+    assert net.concentration.volume_source == "calibration"
+    assert 0.0 < net.concentration.measured.value < net.blank.before.value
+    # of the same kind: a blank by another depth could not be subtracted
+    assert "blank_mismatch" not in [flag.code for flag in net.flags]

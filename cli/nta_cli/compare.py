@@ -21,11 +21,10 @@ _LABELS: Final = {"d50": "D50"}
 
 
 @click.command()
-@click.argument("samples", metavar="SAMPLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("samples", metavar="SAMPLE...", nargs=-1, required=True)
 @click.option(
     "--against",
     multiple=True,
-    type=click.Path(path_type=Path),
     metavar="SAMPLE",
     help="A sample of the reference group; may be given several times. All others are compared with that group.",
 )
@@ -65,8 +64,8 @@ _LABELS: Final = {"d50": "D50"}
 @options.quiet_option
 @options.debug_option
 def compare(
-    samples: tuple[Path, ...],
-    against: tuple[Path, ...],
+    samples: tuple[str, ...],
+    against: tuple[str, ...],
     margin_percent: float | None,
     size_margin_percent: float | None,
     volumes_ml: tuple[float, float] | None,
@@ -77,13 +76,15 @@ def compare(
 ) -> int:
     """Compare two samples or groups: size shift, fold change, recovery, equivalence, each with its interval.
 
-    SAMPLE is a result folder or an export of another program. Of two samples the first is the reference; with
+    SAMPLE is a result folder, an export of another program, or a store: all its samples that count, STORE#LOT those of
+    one lot, STORE#12,13 analyses by their numbers. Of two samples the first is the reference; with
     --against any number on either side. Ends with 1 where nothing could be compared.
 
     \b
       nta compare fresh_nta rehydrated_nta --volumes-ml 1 1 --margin-percent 20
       nta compare b1_nta b2_nta b3_nta --against f1_nta --against f2_nta --against f3_nta
       nta compare capture_nta maker-ExperimentSummary.csv
+      nta compare nta.sqlite#FLASKS nta.sqlite#REACTOR --margin-percent 20
     """  # noqa: D301  # \b keeps lines as they are
     import nta
     from nta.csvtable import write_whole
@@ -114,8 +115,8 @@ def compare(
     return console.EXIT_CODES["rejected" if found.is_missing else "ok"]
 
 
-def _read(paths: Sequence[Path]) -> list[Measurement]:
-    """Return the measurement of each result folder or export.
+def _read(names: Sequence[str]) -> list[Measurement]:
+    """Return the measurements of each result folder, export or store.
 
     Raises
     ------
@@ -125,10 +126,17 @@ def _read(paths: Sequence[Path]) -> list[Measurement]:
         If an export cannot be read.
     """
     import nta
+    from nta.batch.recorded import measurements_of
     from nta.errors import RejectedError
+    from nta.store import Store
 
-    found = []
-    for path in paths:
+    found: list[Measurement] = []
+    for name in names:
+        path = Path(name)
+        store, which = (name, "") if path.exists() else _store_and_which(name)
+        if _is_store(store):
+            found += measurements_of(Store.open(store, read_only=True), which)
+            continue
         if path.is_dir():
             found.append(nta.load(path))
             continue
@@ -137,6 +145,26 @@ def _read(paths: Sequence[Path]) -> list[Measurement]:
             raise RejectedError(f"{str(path)!r} holds nothing to compare: {record.message}")
         found.append(record)
     return found
+
+
+def _store_and_which(name: str) -> tuple[str, str]:
+    store, _, which = name.partition("#")
+    return store, which
+
+
+def _is_store(name: str) -> bool:
+    """Whether a name is that of a store: a URL, a folder that holds one, or its file."""
+    from nta.store import DEFAULT_NAME, is_url
+
+    if is_url(name):
+        return True
+    path = Path(name)
+    if path.is_dir():
+        return (path / DEFAULT_NAME).is_file()
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
 
 
 def _print(found: Comparison, file: Path | None, *, to_stderr: bool) -> None:

@@ -42,6 +42,10 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
         "nta_cli.batch", "batch", "Measure the samples of a manifest; particles per day and their sum."
     ),
     "watch": LazyCommand("nta_cli.watch", "watch", "Measure captures as an instrument writes them into a folder."),
+    "report": LazyCommand("nta_cli.report", "report", "Write the report of a lot, or of days, from a store."),
+    "trends": LazyCommand(
+        "nta_cli.trends", "trends", "Follow an attribute over the samples of a store; control charts."
+    ),
     "list": LazyCommand("nta_cli.records", "list_records", "List the samples of a results store."),
     "show": LazyCommand("nta_cli.records", "show", "Show what is on record of one measurement."),
     "mark": LazyCommand("nta_cli.records", "mark", "Exclude a measurement, or include it again, with a reason."),
@@ -53,6 +57,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "info": LazyCommand("nta_cli.info", "info", "Say what is in a file, and what would be assumed."),
     "settings": LazyCommand("nta_cli.settings", "settings", "Write or check a settings file."),
     "simulate": LazyCommand("nta_cli.simulate", "simulate", "Make a scatter video with known truth."),
+    "demo": LazyCommand("nta_cli.demo", "demo", "Simulate a campaign of four days, measure it, and write its report."),
 }
 
 

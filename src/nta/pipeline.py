@@ -179,7 +179,10 @@ def measure_sample(
 
 def _without_blank(sample: Measurement, settings: Settings, progress: Progress) -> Measurement:
     """Return the sample without what the diluent shows, measured in the same way."""
-    plain = settings.model_copy(update={"blank": (), "dilution": None, "dilution_sd_percent": None})
+    # The depth of a calibration is in the settings by now; the blank takes it from the same file.
+    depth_um = settings.depth_um if settings.calibration is None else None
+    update = {"blank": (), "dilution": None, "dilution_sd_percent": None, "depth_um": depth_um}
+    plain = settings.model_copy(update=update)
     # An empty blank has no spots from which their width and polarity could be told.
     pinned = {name: sample.values[name].value for name in ("diameter_px", "invert")}
     one_value = {name: value for name, value in pinned.items() if not isinstance(value, list)}

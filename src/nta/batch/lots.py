@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,13 +11,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nta.batch.manifest import Manifest
 from nta.batch.outcomes import SIZES, Batch, Outcome, fact_of, harvest_of, harvests_of
+from nta.batch.recorded import Recorded, curve_of, told_apart
 from nta.errors import UsageError
 from nta.estimate import Estimate
 from nta.production import Harvest, daily_yield, total_of
 from nta.production.assays import OUTCOMES, Matrix, Result, matrix_of
 from nta.production.findings import Finding
 from nta.production.lot import BeadCheck, Lot
+from nta.production.markers import Marker, marker_of
 from nta.production.pool import Pool, Portion, check_pool, pool_of
 from nta.production.purity import Purity, purity_of
 from nta.production.steps import Portion as Liquid
@@ -28,7 +29,9 @@ from nta.production.yields import DailyYield
 from nta.store import Assay
 
 _DISTRIBUTION: Final = "distribution.csv"
-_COLUMNS: Final = ("diameter_nm", "density_per_nm", "density_low_per_nm", "density_high_per_nm")
+
+Curve = Callable[[Outcome], NDArray[np.float64]]
+"""Where the distribution of a sample is read: diameter, nm, density and its band, nm⁻¹, as four rows."""
 
 
 def lot_of(batch: Batch, name: str) -> Lot:
@@ -53,18 +56,44 @@ def lot_of(batch: Batch, name: str) -> Lot:
     if not of_lot.outcomes:
         lots = ", ".join(dict.fromkeys(one.sample.lot for one in batch.outcomes))
         raise UsageError(f"no sample is of the lot {name!r}; the manifest has {lots or 'none'}")
+    return _lot(of_lot, name, lambda one: _distribution(batch.directory, one))
+
+
+def lot_of_records(records: Sequence[Recorded], name: str) -> Lot:
+    """Return what a store knows of a lot, as :func:`lot_of` does for a batch: no video and no folder is read.
+
+    Parameters
+    ----------
+    records : sequence of Recorded
+        Its samples (:func:`nta.batch.recorded.of_lot`), or those of several days.
+    name : str
+        By which it is called.
+
+    Raises
+    ------
+    UsageError
+        If more than one sample is its pool.
+    """
+    records = told_apart(records)
+    curves = {one.outcome.sample.name: one.curve for one in records}
+    of_lot = Batch(Manifest(Path(), ()), Path(), tuple(one.outcome for one in records))
+    return _lot(of_lot, name, lambda one: curves[one.sample.name])
+
+
+def _only_pool(of_lot: Batch, name: str) -> Outcome | None:
     pools = [one for one in of_lot.outcomes if one.sample.role == "pool"]
     if len(pools) > 1:
         names = ", ".join(one.sample.name for one in pools)
         raise UsageError(f"the lot {name!r} has {len(pools)} pools ({names}); make all but one of them samples")
-    return _lot(of_lot, name, pools[0] if pools else None)
+    return pools[0] if pools else None
 
 
-def _lot(of_lot: Batch, name: str, pool_outcome: Outcome | None) -> Lot:
+def _lot(of_lot: Batch, name: str, curve: Curve) -> Lot:
+    pool_outcome = _only_pool(of_lot, name)
     samples = {one.sample.name: one for one in of_lot.outcomes if one.sample.role == "sample"}
     yields = daily_yield(harvests_of(of_lot))
     harvests = [one for one in yields.harvests if any(one.sample in day.samples for day in yields.days)]
-    pool = pool_of([_portion(of_lot.directory, one, samples[one.sample], yields) for one in harvests])
+    pool = pool_of([_portion(curve, one, samples[one.sample], yields) for one in harvests])
     measured = None if pool_outcome is None else harvest_of(pool_outcome)
     return Lot(
         name,
@@ -77,7 +106,8 @@ def _lot(of_lot: Batch, name: str, pool_outcome: Outcome | None) -> Lot:
         tuple(_bead_check(one) for one in of_lot.outcomes if one.sample.role == "beads"),
         tuple((one, samples[one.sample].captures_per_ml) for one in harvests),
         () if measured is None or measured.record is None else (measured.record,),
-        _pool_check(of_lot.directory, yields, pool, pool_outcome),
+        _pool_check(curve, yields, pool, pool_outcome),
+        _markers(of_lot),
     )
 
 
@@ -92,15 +122,29 @@ def _purity(outcome: Outcome, measured: Harvest) -> Purity:
     """Return the particles per µg of the pool's protein; one that is pending is not there yet."""
     protein = next((one for one in outcome.sample.assays if one.name == "protein"), None)
     value = None if protein is None or protein.value is None else float(protein.value)
-    return purity_of(measured.concentration, value, name=measured.name)
+    sd_percent = fact_of(outcome, "protein_sd_percent")
+    return purity_of(measured.concentration, value, None if sd_percent is None else sd_percent / 100.0, measured.name)
+
+
+def _markers(of_lot: Batch) -> tuple[Marker, ...]:
+    """Return the marker share of every sample of the role fluorescence, with the scatter sample that it names."""
+    paired = {one.sample.name: one for one in of_lot.outcomes if one.sample.role in ("sample", "pool")}
+    found = []
+    for one in of_lot.outcomes:
+        if one.sample.role == "fluorescence":
+            scatter = paired.get(str(one.sample.facts.get("scatter_sample", "")))
+            marker = str(one.sample.facts.get("marker", ""))
+            found.append(marker_of(marker, harvest_of(one), None if scatter is None else harvest_of(scatter)))
+    return tuple(found)
 
 
 def _matrix(outcomes: Sequence[Outcome]) -> Matrix:
-    results = [_result(one.sample.name, assay) for one in outcomes for assay in one.sample.assays]
+    results = [result_of(one.sample.name, assay) for one in outcomes for assay in one.sample.assays]
     return matrix_of([one.sample.name for one in outcomes], results)
 
 
-def _result(sample: str, assay: Assay) -> Result:
+def result_of(sample: str, assay: Assay) -> Result:
+    """Return an assay of a manifest as one of the matrix."""
     name = f"{assay.name}_{assay.unit}" if assay.unit else assay.name
     if assay.state == "pending" or assay.value is None:
         return Result(sample, name, None)
@@ -141,9 +185,7 @@ def _step(before: Outcome, after: Outcome) -> Step:
     )
 
 
-def _pool_check(
-    directory: Path, yields: DailyYield, pool: Pool | None, measured: Outcome | None
-) -> tuple[Finding, ...]:
+def _pool_check(curve: Curve, yields: DailyYield, pool: Pool | None, measured: Outcome | None) -> tuple[Finding, ...]:
     """Return where the pool contradicts the days; nothing where a day is missing, as the pool then holds more."""
     quantities = [day.quantity for day in yields.days if day.quantity is not None]
     if pool is None or measured is None or yields.missing_days or len(quantities) < len(yields.days):
@@ -151,14 +193,13 @@ def _pool_check(
     harvest = harvest_of(measured)
     if _concentration(harvest) is None:
         return ()
-    return check_pool(pool, total_of(quantities), _portion(directory, harvest, measured, yields))
+    return check_pool(pool, total_of(quantities), _portion(curve, harvest, measured, yields))
 
 
-def _portion(directory: Path, harvest: Harvest, outcome: Outcome, yields: DailyYield) -> Portion:
+def _portion(curve: Curve, harvest: Harvest, outcome: Outcome, yields: DailyYield) -> Portion:
     """Return a sample's part of the pool; without particles where its day has none."""
     is_known = harvest.day not in yields.missing_days
-    path = None if outcome.folder is None else directory / outcome.folder / _DISTRIBUTION
-    diameter_nm, density, low, high = _distribution(path)
+    diameter_nm, density, low, high = curve(outcome)
     return Portion(
         harvest.name,
         harvest.particles if is_known else Estimate.missing(),
@@ -172,7 +213,7 @@ def _portion(directory: Path, harvest: Harvest, outcome: Outcome, yields: DailyY
     )
 
 
-def _distribution(path: Path | None) -> NDArray[np.float64]:
+def _distribution(directory: Path, outcome: Outcome) -> NDArray[np.float64]:
     """Return diameter, density and its band as four rows; without columns where nothing was sized.
 
     Raises
@@ -180,11 +221,11 @@ def _distribution(path: Path | None) -> NDArray[np.float64]:
     UsageError
         If a result folder has no distribution.
     """
-    if path is None:
+    if outcome.folder is None:
         return np.empty((4, 0))
+    path = directory / outcome.folder / _DISTRIBUTION
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [[float(row[name] or math.nan) for name in _COLUMNS] for row in csv.DictReader(file)]
+            return curve_of(file)
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(f"cannot read {str(path)!r} ({error}); run nta batch again to write it anew") from None
-    return np.array(rows, dtype=np.float64).reshape(-1, 4).T

@@ -44,7 +44,7 @@ class Sample:
         Volume of the undiluted liquid that it stands for, mL; ``None`` when not stated.
     lot : str
         Lot to which it belongs.
-    role : {"sample", "blank", "beads", "pool"}
+    role : {"sample", "blank", "beads", "pool", "fluorescence"}
         What it is for; only ``sample`` counts in the yield.
     settings : dict
         Values of other measuring columns, by the names of :class:`nta.settings.Settings`.

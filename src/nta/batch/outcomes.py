@@ -160,8 +160,15 @@ def outcome_of(sample: Sample, summary: Mapping[str, Any], folder: str, row: Map
         parts=density.get("parts") or {},
         captures_per_ml=tuple(density.get("captures") or ()),
         calibration=summary.get("values", {}).get("calibration_sha256", {}).get("value"),
-        videos=tuple(sha256 for capture in summary["captures"] if (sha256 := capture.get("sha256")) is not None),
+        videos=_sources(summary),
     )
+
+
+def _sources(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the hashes of the captures; that of the export for what another program measured."""
+    export = summary.get("values", {}).get("export_sha256", {}).get("value")
+    hashes = [capture.get("sha256") for capture in summary["captures"]]
+    return tuple(sha256 for sha256 in (*hashes, export) if sha256 is not None)
 
 
 def harvests_of(batch: Batch) -> tuple[Harvest, ...]:

@@ -23,6 +23,8 @@ FINDINGS: Final[dict[str, tuple[Level, str]]] = {
     "above_forecast": ("warn", "a day's whole interval lies above the forecast"),
     "pool_disagrees": ("warn", "the measurement of the pool is not what the days add up to"),
     "pool_incomplete": ("fail", "a day is missing in the pooled distribution"),
+    "marker_missing": ("warn", "a fluorescence capture gives no marker-positive share"),
+    "marker_above_scatter": ("warn", "more particles were counted in fluorescence than in scatter"),
     "assay_exact": ("info", "the uncertainty of an assay is not stated, and its value is taken as exact"),
 }
 """Level and meaning by code; ``fail`` keeps a lot from passing as a whole."""

@@ -14,10 +14,11 @@ from nta.estimate import Estimate
 from nta.production.assays import Matrix
 from nta.production.findings import Finding, finding
 from nta.production.harvests import Harvest
+from nta.production.markers import Marker
 from nta.production.pool import Pool
 from nta.production.purity import Purity
 from nta.production.release import Assessment, Observation, assess
-from nta.production.specification import Specification
+from nta.production.specification import ATTRIBUTES, Specification
 from nta.production.steps import Recovery
 from nta.production.yields import DailyYield
 
@@ -72,6 +73,8 @@ class Lot:
         Numbers of the analyses behind the measurement of the pool.
     pool_check : tuple of Finding
         Where the measurement of the pool contradicts the days (:func:`nta.production.pool.check_pool`).
+    markers : tuple of Marker
+        Marker-positive shares from paired captures.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Lot:
     captures_per_ml: tuple[tuple[Harvest, tuple[float, ...]], ...] = ()
     records: tuple[int, ...] = ()
     pool_check: tuple[Finding, ...] = ()
+    markers: tuple[Marker, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -95,6 +99,7 @@ class Lot:
             for day in self.yields.days
             if not _beads_of(day.day, self.beads)
         ]
+        found += [one for marker in self.markers for one in marker.findings]
         if self.purity is not None and self.purity.is_protein_exact and not self.purity.per_ug.is_missing:
             found.append(finding("assay_exact", "the protein's uncertainty is not stated; give it with the assay"))
         return tuple(found)
@@ -112,7 +117,14 @@ def observations_of(lot: Lot, specification: Specification) -> tuple[Observation
     Sizes and windows are those of the pooled distribution by the days' yields.
     """
     windows = [limit.window_nm for limit in specification.limits if limit.window_nm is not None]
-    return (*_of_pool(lot, windows), *_of_numbers(lot), *_of_beads(lot), *_of_captures(lot), *_of_assays(lot))
+    return (
+        *_of_pool(lot, windows),
+        *_of_numbers(lot),
+        *_of_beads(lot),
+        *_of_captures(lot),
+        *_of_assays(lot),
+        *_of_markers(lot),
+    )
 
 
 def repeatability_percent(per_ml: Sequence[float]) -> Estimate:
@@ -206,6 +218,15 @@ def _of_assays(lot: Lot) -> list[Observation]:
                 value = cell.value if isinstance(cell.value, str) else Estimate(float(cell.value), math.nan, math.nan)
                 found.append(Observation(assay, value, sample, (f"assay {assay} of {sample}",)))
     return found
+
+
+def _of_markers(lot: Lot) -> list[Observation]:
+    """Return the marker shares of paired captures; they bring their own intervals."""
+    return [
+        Observation(one.attribute, one.percent, one.sample, _analyses(one.records), one.reason)
+        for one in lot.markers
+        if one.attribute in ATTRIBUTES
+    ]
 
 
 def _analyses(records: Sequence[int]) -> tuple[str, ...]:

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "check_directory": "nta.report.folder",
     "save": "nta.report.folder",
+    "from_record": "nta.report.loading",
     "load": "nta.report.loading",
     "plot_distribution": "nta.report.figures",
     "render_page": "nta.report.page",
     "summary_schema": "nta.report.schema",
 }
 
-__all__ = ["check_directory", "load", "plot_distribution", "render_page", "save", "summary_schema"]
+__all__ = ["check_directory", "from_record", "load", "plot_distribution", "render_page", "save", "summary_schema"]
 
 if TYPE_CHECKING:
     from nta.report.figures import plot_distribution
     from nta.report.folder import check_directory, save
-    from nta.report.loading import load
+    from nta.report.loading import from_record, load
     from nta.report.page import render_page
     from nta.report.schema import summary_schema
 

@@ -109,7 +109,7 @@ def _draw(measurement: Measurement, *, titled: bool) -> Figure:
     axes = figure.add_subplot()
     if titled:
         room = _TITLE_PAD if measurement.distribution.table.empty else _TITLE_PAD + _LEGEND_HEIGHT
-        axes.set_title(_drawable(measurement.sample), loc="left", fontsize=10.5, fontweight="bold", pad=room)
+        axes.set_title(drawable(measurement.sample), loc="left", fontsize=10.5, fontweight="bold", pad=room)
     axes.set_xlabel("Hydrodynamic diameter (nm)")
     axes.set_ylabel("Number-weighted density\n(% of particles per nm)")
     if measurement.distribution.table.empty:
@@ -214,14 +214,18 @@ def _say_nothing_was_sized(axes: Axes, measurement: Measurement) -> None:
     axes.set_ylim(0.0, 1.0)
     axes.set_yticks([])
     axes.text(0.5, 0.62, "Nothing was sized", transform=axes.transAxes, ha="center", fontsize=14, fontweight="bold")
-    message = "\n".join(textwrap.wrap(_drawable(measurement.message, 240), 70))
+    message = "\n".join(textwrap.wrap(drawable(measurement.message, 240), 70))
     axes.text(0.5, 0.56, message, transform=axes.transAxes, ha="center", va="top", color=MARK)
 
 
-def _drawable(text: str, longest: int = 60) -> str:
+def drawable(text: str, longest: int = 60) -> str:
     """Return text on one line, cut to ``longest``, with a box for each character that the font lacks."""
     line = " ".join(text.split())
-    line = line if len(line) <= longest else line[: longest - 1] + "…"
+    return drawable_line(line if len(line) <= longest else line[: longest - 1] + "…")
+
+
+def drawable_line(line: str) -> str:
+    """Return a text with a box for each character that the font of figures and PDFs lacks."""
     return "".join(character if ord(character) in _characters() else "\N{WHITE SQUARE}" for character in line)
 
 

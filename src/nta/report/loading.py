@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from pathlib import Path
@@ -20,7 +21,7 @@ from nta.measurement import SCHEMA, Capture, Counts, Measurement, Provenance
 from nta.mixture import Component, Mixture
 from nta.quality import Flag
 from nta.report.folder import DIFFUSION, DISTRIBUTION, SUMMARY, TRACKS
-from nta.report.tables import read_distribution, read_noun
+from nta.report.tables import distribution_of, read_distribution, read_noun
 from nta.sensitivity import ThresholdSensitivity
 from nta.settings import Sourced
 from nta.size_statistics import Peak, SizeStatistics
@@ -45,6 +46,48 @@ def load(directory: str | Path) -> Measurement:
             raise UsageError(f"the result folder {str(folder)!r} lacks {name!r}; run nta analyze again")
     tracks, beside = read_noun(folder / TRACKS, Tracks)
     diffusion, _ = read_noun(folder / DIFFUSION, Diffusion)
+    return _measurement(summary, read_distribution(folder / DISTRIBUTION), tracks, diffusion, beside)
+
+
+def from_record(summary: dict[str, Any], distribution_csv: str) -> Measurement:
+    """Return a measurement from what a store keeps of it: its tracks, and the n behind its numbers, are not there.
+
+    Parameters
+    ----------
+    summary : dict
+        ``summary.json``.
+    distribution_csv : str
+        Text of ``distribution.csv``.
+
+    Raises
+    ------
+    UsageError
+        If it is a record of another version of the schema.
+    RejectedError
+        If the distribution is not the table that nta writes.
+    """
+    if summary.get("schema") != SCHEMA:
+        raise UsageError(f"a record has the schema {summary.get('schema')!r}; this version of nta reads {SCHEMA!r}")
+    n_peaks = len(summary["size_nm"]["peaks"])
+    sizes = dict.fromkeys(SizeStatistics.STATISTICS)
+    beside = {
+        "observations": {"size": sizes, "peaks": [None] * n_peaks, "stock": None, "measured": None},
+        "distribution": {
+            "n_tracks": summary["counts"]["tracks_used"] or 0,
+            "n_lines": summary["size_nm"]["lines"],
+            "method": summary["size_nm"]["method"],
+        },
+        "mixture": {"bic": (), "n_effective": 0.0},
+        "volume_reason": None,
+        "ledger": {},
+    }
+    table = distribution_of(io.StringIO(distribution_csv, newline=""))
+    return _measurement(summary, table, Tracks(Tracks.empty_table()), Diffusion(Diffusion.empty_table()), beside)
+
+
+def _measurement(
+    summary: dict[str, Any], table: pd.DataFrame, tracks: Tracks, diffusion: Diffusion, beside: dict[str, Any]
+) -> Measurement:
     observations = beside["observations"]
     size = _size(summary["size_nm"], observations)
     return Measurement(
@@ -55,7 +98,7 @@ def load(directory: str | Path) -> Measurement:
         captures=tuple(_capture(row) for row in summary["captures"]),
         size=size,
         concentration=_concentration(summary["concentration_per_ml"], observations),
-        distribution=_distribution(read_distribution(folder / DISTRIBUTION), size, summary["size_nm"], beside),
+        distribution=_distribution(table, size, summary["size_nm"], beside),
         tracks=tracks,
         diffusion=diffusion,
         counts=Counts(**summary["counts"]),

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, BinaryIO, Final, TextIO, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -82,14 +82,25 @@ def read_distribution(path: Path) -> pd.DataFrame:
     RejectedError
         If the file is not the table that nta writes.
     """
+    with path.open(encoding="utf-8", newline="") as file:
+        return distribution_of(file, path)
+
+
+def distribution_of(file: TextIO, path: Path | None = None) -> pd.DataFrame:
+    """Return the density table from an open ``distribution.csv``; ``path`` is what an error calls it.
+
+    Raises
+    ------
+    RejectedError
+        If it is not the table that nta writes.
+    """
     names = list(SizeDistribution.COLUMNS)
     try:
         # Python's own float() is exact; what pandas does by default differs between its versions.
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames != [*names, CONCENTRATION_COLUMN]:
-                raise ValueError(f"unexpected columns {reader.fieldnames}")
-            rows = [[float(row[name] or "nan") for name in names] for row in reader]
+        reader = csv.DictReader(file)
+        if reader.fieldnames != [*names, CONCENTRATION_COLUMN]:
+            raise ValueError(f"unexpected columns {reader.fieldnames}")
+        rows = [[float(row[name] or "nan") for name in names] for row in reader]
     except (ValueError, csv.Error) as error:
         raise _damaged(path, error) from None
     return pd.DataFrame(np.array(rows, dtype=float).reshape(len(rows), len(names)), columns=names)
@@ -160,7 +171,7 @@ def _with_units(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def _damaged(path: Path | BinaryIO, error: Exception) -> RejectedError:
+def _damaged(path: Path | BinaryIO | None, error: Exception) -> RejectedError:
     reason = " ".join(str(error).split())
     named = f"{path.name!r} in {str(path.parent)!r}" if isinstance(path, Path) else "a stored table"
     return RejectedError(

@@ -118,6 +118,27 @@ def _newest(connection: Connection) -> dict[int, Mapping[str, Any]]:
     return {row["sample_id"]: dict(row) for row in connection.execute(select(table).order_by(table.c.id)).mappings()}
 
 
+def stated(connection: Connection, sample: SampleIdentity) -> dict[str, Any]:
+    """Return what is on record of a sample beside its analyses, also of one that was never measured.
+
+    ``facts`` of its newest collection, ``assays`` and ``exclusions`` in the order in which they were added, and
+    ``attempt``, the last failure to put it together, ``None`` where there is none.
+    """
+    sample_id = _sample_id(connection, sample)
+    if sample_id is None:
+        return {"facts": {}, "assays": [], "exclusions": [], "attempt": None}
+    liquid = _newest(connection).get(sample_id)
+    table = schema.attempts
+    failed = select(table).where(table.c.kind == "sample", table.c.name == storable(sample.name))
+    attempt = connection.execute(failed.order_by(table.c.id.desc()).limit(1)).mappings().first()
+    return {
+        "facts": {} if liquid is None else json.loads(liquid["facts"]),
+        "assays": _all_of(connection, schema.assays, sample_id),
+        "exclusions": _all_of(connection, schema.exclusions, sample_id),
+        "attempt": None if attempt is None else dict(attempt),
+    }
+
+
 def show(connection: Connection, measurement_id: int) -> dict[str, Any] | None:
     """Return everything that is on record of one analysis."""
     table = schema.measurements

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-Role = Literal["sample", "blank", "beads", "pool"]
+Role = Literal["sample", "blank", "beads", "pool", "fluorescence"]
 State = Literal["measured", "pending"]
 
 
@@ -109,7 +109,7 @@ class CollectionRecord:
     ----------
     sample : SampleIdentity
         Of which sample.
-    role : {"sample", "blank", "beads", "pool"}
+    role : {"sample", "blank", "beads", "pool", "fluorescence"}
         What it is for.
     volume_ml : float or None
         Volume of the undiluted liquid, mL.

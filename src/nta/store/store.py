@@ -146,6 +146,11 @@ class Store:
             raise UsageError(f"{self.name} holds no measurement {measurement_id}; nta list shows which there are")
         return found
 
+    def stated(self, sample: SampleIdentity) -> dict[str, Any]:
+        """Return what is on record of a sample beside its analyses (:func:`nta.store.reading.stated`)."""
+        with engines.reading(self.engine, self.name) as connection:
+            return reading.stated(connection, sample)
+
     def decide(self, measurement_id: int, decision: str, reason: str) -> None:
         """Exclude an analysis, include it again, or make it the current one of its sample.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nta.trends.attributes import ATTRIBUTES, BEAD_UNITS, bead_series, measured_series
+from nta.trends.attributes import ATTRIBUTES, BEAD_UNITS, bead_series, measured_series, recorded_series
 from nta.trends.baseline import Baseline, baseline_of, stated_baseline
 from nta.trends.chart import ChartPoint, ControlChart, Ewma, control_chart
 from nta.trends.nelson import NELSON_RULES, nelson_rules
@@ -23,5 +23,6 @@ __all__ = [
     "control_chart",
     "measured_series",
     "nelson_rules",
+    "recorded_series",
     "stated_baseline",
 ]

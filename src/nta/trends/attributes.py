@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from nta.errors import UsageError
 from nta.measurement import Measurement
@@ -38,6 +38,14 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
 }
 """The numbers of a result that can be followed, number-weighted."""
 
+_PLACES: Final[dict[str, tuple[str, str]]] = {
+    **{f"{name}_nm": ("size_nm", name) for name in ("mode", "d10", "d50", "d90")},
+    "span": ("size_nm", "span"),
+    "measured_per_ml": ("concentration_per_ml", "measured"),
+    "stock_per_ml": ("concentration_per_ml", "stock"),
+}
+"""Where they stand in ``summary.json``."""
+
 
 def measured_series(attribute: str, dated: Iterable[tuple[datetime, str, Measurement]]) -> Series:
     """Return an attribute of measurements over time.
@@ -55,10 +63,40 @@ def measured_series(attribute: str, dated: Iterable[tuple[datetime, str, Measure
     UsageError
         If the attribute is not known.
     """
-    if attribute not in ATTRIBUTES:
-        raise UsageError(f"no attribute {attribute!r} can be followed; there are {', '.join(ATTRIBUTES)}")
-    label, unit, value = ATTRIBUTES[attribute]
+    label, unit, value = _attribute(attribute)
     return Series(label, unit, tuple(Point(date, value(one), record) for date, record, one in dated))
+
+
+def recorded_series(attribute: str, dated: Iterable[tuple[datetime, str, Mapping[str, Any]]]) -> Series:
+    """Return an attribute of results over time, from their summaries as a store keeps them.
+
+    Parameters
+    ----------
+    attribute : str
+        A key of :data:`ATTRIBUTES`.
+    dated : iterable of (datetime, str, mapping)
+        When the sample was taken, the name of the record, and its ``summary.json``; an empty mapping is a result that
+        does not count, and a point without a value.
+
+    Raises
+    ------
+    UsageError
+        If the attribute is not known.
+    """
+    label, unit, _ = _attribute(attribute)
+    return Series(label, unit, tuple(Point(date, _stated(one, attribute), record) for date, record, one in dated))
+
+
+def _attribute(name: str) -> Attribute:
+    if name not in ATTRIBUTES:
+        raise UsageError(f"no attribute {name!r} can be followed; there are {', '.join(ATTRIBUTES)}")
+    return ATTRIBUTES[name]
+
+
+def _stated(summary: Mapping[str, Any], attribute: str) -> float:
+    block, name = _PLACES[attribute]
+    estimate = summary.get(block, {}).get(name)
+    return math.nan if estimate is None or estimate["value"] is None else float(estimate["value"])
 
 
 BEAD_UNITS: Final[dict[str, str]] = {
