@@ -54,6 +54,16 @@ def probability_within(reach, sd):
     return quad(lambda r: r / sd**2 * math.exp(-0.5 * (r / sd) ** 2), 0.0, reach, epsabs=1e-14, epsrel=1e-13)[0]
 
 
+def survival_of_walk(ratio, n_frames, n_cells=400):
+    """Chance that a walk whose steps have an sd of ``ratio`` sides stays in: a matrix's power, Simpson's rule."""
+    place = np.linspace(0.0, 1.0, n_cells + 1)
+    weights = np.where(np.arange(n_cells + 1) % 2 == 1, 4.0, 2.0)
+    weights[[0, -1]] = 1.0
+    weights /= 3.0 * n_cells
+    step = np.exp(-0.5 * ((place[:, None] - place) / ratio) ** 2) / (ratio * math.sqrt(2 * math.pi))
+    return weights @ np.linalg.matrix_power(step * weights, n_frames - 1) @ np.ones(n_cells + 1)
+
+
 def track_log_likelihood(
     offsets,
     frames,

@@ -13,6 +13,7 @@ from tracks_simulated import acquisition, made_diffusion
 
 from nta.diffusion import estimate_diffusion
 from nta.distribution import MIN_TRACKS, SizeDistribution, size_distribution
+from nta.fitting import fit_density
 from nta.sampling import share_in_tracks
 from nta.settings import Settings, Sourced
 from nta.size_statistics import SizeStatistics, point_statistics
@@ -157,24 +158,22 @@ def test_long_tracks_count_by_their_positions():
 
 
 def test_what_leaves_the_sheet_is_put_back():
-    """In a sheet of finite depth the density grows by 1/q_m where particles are small; q_m is reported."""
-    sizes = lognormal(300)
-    endless = LinkedCapture(acquisition(0.0, depth_um=math.inf), np.zeros((500, 2)))
-    thin = LinkedCapture(acquisition(0.0, depth_um=4.0), np.zeros((500, 2)))
-    (all_seen, share_1), (corrected, share_4) = (
-        (result.table, result.seen_share)
-        for result in (
-            size_distribution(diffusion_of(sizes, 8, captures=(capture,)), n_draws=0) for capture in (endless, thin)
-        )
+    """In a sheet of finite depth the density is that of the positions over q_m, which is 1 in an endless one."""
+    endless, thin = (
+        diffusion_of(lognormal(300), 8, captures=(LinkedCapture(acquisition(0.0, depth_um=depth), np.zeros((500, 2))),))
+        for depth in (math.inf, 4.0)
     )
-    assert share_1 == pytest.approx(1, abs=1e-6)
-    diameter = corrected["diameter_nm"].to_numpy()
-    q = share_in_tracks(thin.acquisition.step_sd_um(diameter), thin.volume_um, 8)
-    ratio = corrected["density_per_nm"].to_numpy() / all_seen["density_per_nm"].to_numpy()
-    np.testing.assert_allclose(ratio * q, share_4, rtol=1e-6)
-    assert 0.05 < share_4 < 1
+    assert size_distribution(endless, n_draws=0).seen_share == pytest.approx(1, abs=1e-6)
+    corrected = size_distribution(thin, n_draws=0)
+    diameter, density = (corrected.table[name].to_numpy() for name in ("diameter_nm", "density_per_nm"))
+    q = share_in_tracks(thin.captures[0].acquisition.step_sd_um(diameter), thin.captures[0].volume_um, 8)
+    assert 0.05 < q.min() < q.max() - 0.1
+    in_view = np.exp(fit_density(thin).best.log_density(np.log(diameter))) / diameter
+    in_view /= np.trapezoid(in_view, diameter)
+    np.testing.assert_allclose(density * q, corrected.seen_share * in_view, rtol=1e-6, atol=1e-12)
+    assert 0.05 < corrected.seen_share < 1
     # The share of positions seen, averaged over the particles in the liquid.
-    assert np.trapezoid(q * corrected["density_per_nm"], diameter) == pytest.approx(share_4, rel=1e-6)
+    assert np.trapezoid(q * density, diameter) == pytest.approx(corrected.seen_share, rel=1e-6)
 
 
 def test_bright_particles_are_not_counted_more_often_than_they_are():

@@ -92,11 +92,19 @@ def as_table(tracks, mpp=0.1, spread_frames=0, random=None):
     )
 
 
+def passing_capture(n_frames=500):
+    """Return a capture of 64 by 48 µm through which the liquid flows by 10 µm per frame: no particle is seen twice."""
+    return LinkedCapture(
+        acquisition(0.0), np.arange(n_frames)[:, None] * [100.0, 0.0], field_px=(0.0, 0.0, 640.0, 480.0)
+    )
+
+
 def made_diffusion(random, diameters_nm, n_positions, *, captures=None, n_frames=500, light=None, threshold=np.nan):
     """Return a Diffusion made without kernels: r² of sharp, exactly localised steps is all that a track says.
 
     The sum S of r² over n steps is 4 D tau times a gamma variable of shape n, so ln L(d) = -n ln D - S/(4 D
-    tau).
+    tau), and its D is S/(4 n tau). Unless ``captures`` say otherwise the liquid stands still in a sheet of 10 µm: the
+    same particles come back, and the tracks weigh less than their number.
     """
     diameters_nm = np.asarray(diameters_nm, dtype=float)
     n_tracks = len(diameters_nm)
@@ -112,6 +120,7 @@ def made_diffusion(random, diameters_nm, n_positions, *, captures=None, n_frames
         "particle": np.arange(n_tracks),
         "first_frame": random.integers(0, n_frames - lengths.max(), n_tracks),
         "n_positions": lengths,
+        "diffusion_um2_s": scaled_square / (lengths - 1) * 1e12,
         "light": np.full(n_tracks, np.nan) if light is None else light,
         "x": random.uniform(0.0, 640.0, n_tracks),
         "y": random.uniform(0.0, 480.0, n_tracks),
