@@ -386,3 +386,15 @@ def test_pictures_of_a_clean_capture_pass_and_those_of_a_smoothed_film_do_not(tm
     grey = clean_frames.astype(float)
     smooth = np.rint((grey[:-2] + 2 * grey[1:-1] + grey[2:]) / 4).astype(np.uint8)
     assert score_of(tmp_path / "smooth.avi", smooth) > 4
+
+
+def test_a_threshold_that_stays_within_the_interval_is_no_flag():
+    """Half 100, half 200 nm: D50 may be either, which its interval says. It reaches up, so a fall by a tenth is told."""
+    both = replace(SizeStatistics.missing(), d50=Estimate(100.0, 95.0, 201.0))
+
+    def flags_at(d50_nm: float) -> list[Flag]:
+        readings = AtThreshold(0.8, 33.0, 320, d50_nm, 1e8), AtThreshold(1.0, 30.0, 300, 100.0, 1e8)
+        return of_threshold(ThresholdSensitivity(readings), both, CALIBRATED)
+
+    assert flags_at(195.0) == []
+    assert [found.code for found in flags_at(85.0)] == ["threshold_sensitive"]

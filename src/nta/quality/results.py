@@ -99,8 +99,9 @@ def of_threshold(sensitivity: ThresholdSensitivity, size: SizeStatistics, concen
         ("per_ml", "the concentration", concentration.measured, SENSITIVE_CONCENTRATION),
     ):
         changes = sensitivity.changes(quantity)
-        half = 0.5 * (estimate.high - estimate.low) / estimate.value if estimate.value else math.nan
-        if any(abs(change) > max(least, half) for change in changes.values()):
+        # To each side by itself: between two peaks D50 may move up to the other peak, and not down at all.
+        moved = [change for change in changes.values() if abs(change) > least]
+        if any(not estimate.low <= estimate.value * (1.0 + change) <= estimate.high for change in moved):
             each = ", ".join(f"{change:+.0%} at {factor:g} times" for factor, change in changes.items())
             told.append(f"{name} ({each})")
     if not told:
