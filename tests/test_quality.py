@@ -389,7 +389,7 @@ def test_pictures_of_a_clean_capture_pass_and_those_of_a_smoothed_film_do_not(tm
 
 
 def test_a_threshold_that_stays_within_the_interval_is_no_flag():
-    """Half 100, half 200 nm: D50 may be either, which its interval says. It reaches up, so a fall by a tenth is told."""
+    """Half 100, half 200 nm: D50 may be either, which its interval says. It reaches up: a fall by a tenth is told."""
     both = replace(SizeStatistics.missing(), d50=Estimate(100.0, 95.0, 201.0))
 
     def flags_at(d50_nm: float) -> list[Flag]:
