@@ -127,7 +127,7 @@ def _counted(population: Population, seed: int) -> tuple[Estimate, float]:
     """Return measured and true concentration of 5 captures of 30 s."""
     tracks, per_ml = simulate_counts(population, 50.0, 5, 750, seed)
     diffusion = estimate_diffusion(tracks)
-    distribution = size_distribution(diffusion, n_draws=0)
+    distribution = size_distribution(diffusion)
     found = particle_concentration(tracks, diffusion, distribution, depth_relative_sd=DEPTH_RELATIVE_SD)
     return found.measured, per_ml
 
