@@ -321,7 +321,10 @@ def test_samples_packed_into_twelve_bits_are_not_taken_for_sixteen(tmp_path):
         for page in tiff.pages:
             page.tags["BitsPerSample"].overwrite(12)
             page.tags["StripByteCounts"].overwrite(HEIGHT * 42 * 12 // 8)
-    assert rejected(path).code == "unsupported"
+    error = rejected(path)
+    assert error.code == "unsupported"
+    assert "holds 12-bit samples" in str(error)
+    assert "save 8- or 16-bit unsigned grey" in str(error)
 
 
 def test_a_chain_of_pages_that_ends_too_early_is_said(tmp_path):
