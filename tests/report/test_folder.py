@@ -128,7 +128,9 @@ def test_a_failing_step_leaves_the_old_result_and_no_litter(tmp_path, example, m
     with pytest.raises(expected) as caught:
         save(example("blank"), target)
     if isinstance(error, OSError):
-        assert "No space left on device; free some space or choose another folder" in str(caught.value)
+        assert "No space left on device; check its permissions and the space left, or choose another folder" in str(
+            caught.value
+        )
         assert caught.value.code == "not_writable"
     assert [path.name for path in tmp_path.iterdir()] == (["out"] if has_old else [])
     assert (_contents(target) if has_old else None) == before

@@ -166,7 +166,7 @@ def write_folder(directory: str | Path, fill: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise FailedError(
             f"cannot write the result folder {str(directory)!r}: {error.strerror or error}; "
-            "free some space or choose another folder with -o",
+            "check its permissions and the space left, or choose another folder with -o",
             code="not_writable",
         ) from error
     return Path(directory)

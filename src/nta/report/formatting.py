@@ -55,7 +55,7 @@ _LABELS: Final[dict[str, tuple[str, str]]] = {
 ORIGINS: Final[dict[str, str]] = {
     "command_line": "command line",
     "settings": "settings",
-    "sidecar": "sidecar file",
+    "sidecar": "beside the video (.nano, manifest)",
     "video": "video",
     "preset": "instrument preset",
     "assumed": "assumed",

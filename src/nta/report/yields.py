@@ -62,7 +62,7 @@ def save_yields(yields: DailyYield, directory: str | Path, title: str = "Daily y
         write_whole(directory / PAGE_NAME, render_yields(yields, title))
     except OSError as error:
         raise FailedError(
-            f"cannot write the yields to {str(directory)!r}: {error.strerror or error}; free some space",
+            f"cannot write the yields to {str(directory)!r}: {error.strerror or error}; check permissions and space",
             code="not_writable",
         ) from error
     return directory / PAGE_NAME

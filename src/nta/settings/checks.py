@@ -45,7 +45,8 @@ def check_exposure_ms(exposure_ms: float) -> float:
 def check_temperature(temperature_c: float) -> float:
     """Refuse a temperature outside -20 to 110 °C; it may be in kelvin."""
     if 253.15 <= temperature_c <= 373.15:
-        raise ValueError(f"{temperature_c:.1f} °C: is it in kelvin? Then give {temperature_c - ZERO_CELSIUS_K:.1f}")
+        given = f"{temperature_c:.1f}" if round(temperature_c, 1) == temperature_c else f"{temperature_c:g}"
+        raise ValueError(f"{given} °C: is it in kelvin? Then give {temperature_c - ZERO_CELSIUS_K:.1f}")
     if not -20 <= temperature_c <= 110:
         raise ValueError(f"{temperature_c:g} °C is outside -20 to 110 °C")
     return temperature_c

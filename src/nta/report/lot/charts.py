@@ -162,7 +162,7 @@ def trend_figure(trend: Trend) -> Figure:
                 markeredgecolor=_LIMIT, markeredgewidth=1.6,
             )  # fmt: skip
         _label_places(axes, [_date_text(point.date) for point in points])
-        unit = f" ({trend.series.unit})" if trend.series.unit else ""
+        unit = f"\n({trend.series.unit})" if trend.series.unit else ""
         axes.set_ylabel(f"{trend.series.attribute}{unit}")
         axes.set_xlabel("Date of the day, or of the analysis where the day is no date")
         axes.margins(x=0.04, y=0.18)

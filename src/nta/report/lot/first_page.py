@@ -113,7 +113,8 @@ def _pictures(dossier: Dossier) -> Iterator[Block]:
         (
             Picture(lambda: charts.yield_figure(dossier), f"Particles by day with their 95 % intervals; {words}."),
             Picture(
-                lambda: charts.pool_figure(dossier), "Pooled number-weighted size distribution with its 95 % band."
+                lambda: charts.pool_figure(dossier),
+                "Pooled number-weighted size distribution with its 95 % band (sampling error alone).",
             ),
         )
     )

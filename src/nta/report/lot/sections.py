@@ -107,7 +107,7 @@ def _of_numbers(one: Collection) -> Iterator[Block]:
     if one.summary is None:
         yield Text(f"Not measured: {one.message}")
         return
-    words = f"Number-weighted size distribution of {one.name} with its 95 % band."
+    words = f"Number-weighted size distribution of {one.name} with its 95 % band (sampling error alone)."
     yield Pictures((Picture(lambda: charts.sample_figure(one.curve), words),))
     yield size_table("Hydrodynamic diameter of the particles", lambda name: size_of(one, name))
     rows = []
