@@ -3,9 +3,10 @@
 The sheet's intensity falls off as a Gaussian of depth z, so a particle of light m0 at the centre shows
 ln m = ln m0 - (2 z/A)² at depth z and is seen while m exceeds the threshold: h = A sqrt(ln(m0/threshold))
 (docs/method.md). Depths being equally probable, ln m has the density
-(1/2) [(ln m0 - ln m)(ln m0 - ln threshold)]^-1/2 below ln m0. Fitting that law to the tracks, each with all the
-sizes that its motion allows, tells m0(d); the same law then tells size from light where motion alone cannot. The
-factor h corrects the distribution and the concentration alike; it stands here once.
+(1/2) [(ln m0 - ln m)(ln m0 - ln threshold)]^-1/2 below ln m0, smeared by what particles of one size differ by.
+Fitting that law to the tracks, each with all the sizes that its motion allows, tells m0(d); the same law then tells
+size from light where motion alone cannot. The factor h corrects the distribution and the concentration alike; it stands
+here once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import minimize
 
 Floats = NDArray[np.float64]
@@ -88,8 +90,9 @@ class LightLaw:
         """
         ratio = self.log_ratio(log_diameter)
         below = (ratio + self.log_threshold)[None, :] - np.maximum(log_light, self.log_threshold)[:, None]
-        grid, table = _smeared_abel(self.smear)
-        density = np.interp(below, grid, table, left=0.0, right=0.0) / (2.0 * np.sqrt(ratio))[None, :]
+        grid, table, up_to = _smeared_abel(self.smear)
+        # Over all that is seen: 2 sqrt(ratio) without smear, with it also what it lifts over the threshold.
+        density = np.interp(below, grid, table, left=0.0, right=0.0) / np.interp(ratio, grid, up_to)[None, :]
         return np.log((1.0 - _STRAY_SHARE) * density + _STRAY_SHARE / float(np.ptp(log_light) + 1.0))
 
 
@@ -140,9 +143,13 @@ def fit_light_law(
 
 
 @cache
-def _smeared_abel(smear: float) -> tuple[Floats, Floats]:
-    """Return the integral of v^-1/2 N(u - v; smear) over v > 0 on a grid of u; v = r² takes the pole away."""
+def _smeared_abel(smear: float) -> tuple[Floats, Floats, Floats]:
+    """Return a grid of u, the integral of v^-1/2 N(u - v; smear) over v > 0 at each, and the integral of that up to u.
+
+    v = r² takes the pole away.
+    """
     grid = np.arange(-4.0 * smear, _TABLE_END, _TABLE_STEP)
     r = np.arange(0.0, math.sqrt(_TABLE_END + 4.0 * smear), 0.1 * smear)
     normal = np.exp(-0.5 * ((grid[:, None] - r[None, :] ** 2) / smear) ** 2) / (smear * math.sqrt(2.0 * math.pi))
-    return grid, 2.0 * np.trapezoid(normal, r, axis=1)
+    table = 2.0 * np.trapezoid(normal, r, axis=1)
+    return grid, table, cumulative_trapezoid(table, grid, initial=0)
