@@ -6,10 +6,17 @@ into one line; a batch turns it into a status row. Nothing here is ever raised w
 
 from __future__ import annotations
 
+import errno
+
 
 def printable(text: str) -> str:
     """Return a text on one line, control characters shown and never sent: file names may hold any of them."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def way_out(error: OSError) -> str:
+    """Return what to do where a file cannot be written: room is the cause of two errors, permission of most others."""
+    return "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check its permissions"
 
 
 class NTAError(Exception):

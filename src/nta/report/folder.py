@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nta.errors import FailedError, UsageError
+from nta.errors import FailedError, UsageError, way_out
 
 if TYPE_CHECKING:
     from nta.measurement import Measurement
@@ -166,7 +166,7 @@ def write_folder(directory: str | Path, fill: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise FailedError(
             f"cannot write the result folder {str(directory)!r}: {error.strerror or error}; "
-            "check its permissions and the space left, or choose another folder with -o",
+            f"{way_out(error)} or choose another folder with -o",
             code="not_writable",
         ) from error
     return Path(directory)

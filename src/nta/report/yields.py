@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import nta
 from nta.csvtable import Cell, csv_text, write_whole
-from nta.errors import FailedError
+from nta.errors import FailedError, way_out
 from nta.estimate import Estimate
 from nta.production import MISSING, DailyYield, Day, Harvest
 from nta.report import formatting as fmt
@@ -62,7 +62,7 @@ def save_yields(yields: DailyYield, directory: str | Path, title: str = "Daily y
         write_whole(directory / PAGE_NAME, render_yields(yields, title))
     except OSError as error:
         raise FailedError(
-            f"cannot write the yields to {str(directory)!r}: {error.strerror or error}; check permissions and space",
+            f"cannot write the yields to {str(directory)!r}: {error.strerror or error}; {way_out(error)}",
             code="not_writable",
         ) from error
     return directory / PAGE_NAME
