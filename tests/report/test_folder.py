@@ -1,5 +1,6 @@
 """A result folder is written whole or not at all, and never over anything else."""
 
+import errno
 import json
 import os
 import shutil
