@@ -24,8 +24,8 @@ Classes = NDArray[np.int64]
 N_CLASSES: Final = 8
 """Classes of track length, about equal in positions."""
 
-# Standard deviation, before any track, of a class's ln odds over an e-fold of size. Diffusion out of a sheet alone
-# gives 1.5 at most: the time in the sheet grows with the diameter.
+# Standard deviation, before any track, of the change of a class's ln odds over an e-fold of size. Those of a sheet of
+# 10 µm and its field are about 1; half of it leaves twice the bias (docs/method.md, section 7).
 _SLOPE_SD: Final = 2.0
 _MIN_TRACKS: Final = 50
 _SIZE_STEP: Final = 3
