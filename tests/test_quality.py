@@ -43,6 +43,7 @@ N_FRAMES = 50
 BLANK_FLAGS = {"below_blank", "blank_high", "blank_mismatch"}  # raised in test_blank.py
 IMPORT_FLAGS = {"imported", "import_inconsistent", "maker_alert", "tracks_from_table"}  # raised in tests/formats
 BATCH_FLAGS = {"duplicate_content"}  # raised in batch/test_run_batch.py
+INPUT_FLAGS = {"fps_overridden"}  # raised in formats/test_experiments_analysed.py
 VIDEO_FAULTS = (
     "fps_conflict",
     "frame_count",
@@ -322,7 +323,7 @@ def flags_of_the_road(tmp_path, monkeypatch) -> list[Flag]:
 def test_every_flag_of_the_registry_is_raised_here(flags_of_the_road):
     raised = {found.code for found in flags_of_the_road}
     assert {*VIDEO_FAULTS, "capture_rejected", "below_detection"} <= raised
-    assert raised | set(CASES) | BLANK_FLAGS | IMPORT_FLAGS | BATCH_FLAGS == set(FLAGS)
+    assert raised | set(CASES) | BLANK_FLAGS | IMPORT_FLAGS | BATCH_FLAGS | INPUT_FLAGS == set(FLAGS)
 
 
 def test_the_faults_of_videos_are_in_the_registry():

@@ -107,11 +107,16 @@ def sample_name(inputs: Sequence[Input], paths: Sequence[Path]) -> str:
 
 
 def with_faults_beside(one: Input, video: Video, settings: Settings) -> Video:
-    """Return the video with what it and the sidecar say against each other; a stated frame rate ends the dispute."""
+    """Return the video with what it and the sidecar say against each other; a frame rate asked for ends the dispute.
+
+    One that neither of them states is said to be so: sizes go with one over it.
+    """
     faults = [fault for fault in video.faults if fault.code != "fps_conflict" or settings.fps is None]
     stated = one.sidecar.values.get("fps")
     if settings.fps is None and stated is not None and video.fps is not None:
         faults += _rate_fault(one, stated, video.fps)
+    if settings.fps is not None and all(fault.code != "fps_conflict" for fault in video.faults):
+        faults += _overridden_rate(one.path.name, [rate for rate in (stated, video.fps) if rate], settings.fps)
     n_stated = None if one.sidecar.capture is None else one.sidecar.capture.n_frames
     held = video.n_frames
     if n_stated and held and abs(held - n_stated) > max(1.0, _FRAMES_TOLERANCE * n_stated):
@@ -133,6 +138,19 @@ def _rate_fault(one: Input, stated: float, of_video: float) -> list[Fault]:
             "fps_conflict",
             f"{_nano_name(one)} states {stated:.6g} frames per second and the video {of_video:.6g}; "
             f"{stated:.6g} is used, give the right one with --fps",
+        )
+    ]
+
+
+def _overridden_rate(name: str, recorded: Sequence[float], used: float) -> list[Fault]:
+    if not recorded or any(abs(used - rate) <= FPS_TOLERANCE * rate for rate in recorded):
+        return []
+    rate = recorded[0]
+    return [
+        Fault(
+            "fps_overridden",
+            f"{name} was recorded at {rate:.6g} frames per second, as is stated there, and {used:.6g} was asked for: "
+            f"every size is {rate / used:.3g} times what the stated rate gives; leave --fps out if that one is right",
         )
     ]
 

@@ -127,7 +127,17 @@ def test_frame_rates_that_disagree_are_a_conflict_unless_one_is_stated(folder, t
     (told,) = [one for one in found.flags if one.code == "fps_conflict"]
     assert "e.nano states 30 frames per second and the video 24.98" in told.message
     assert found.values["fps"] == Sourced(30.0, "sidecar")
-    assert "fps_conflict" not in codes(nta.analyze(tmp_path / NAMES[0], fps=24.9825))
+    for agreeing in (24.9825, 30.0):
+        found = nta.analyze(tmp_path / NAMES[0], fps=agreeing)
+        assert not {"fps_conflict", "fps_overridden"}.intersection(codes(found))
+
+
+def test_a_frame_rate_that_no_file_states_is_told_with_what_it_does_to_sizes(folder, tmp_path):
+    copied(folder, tmp_path, NAMES[0])
+    (told,) = [one for one in nta.analyze(tmp_path / NAMES[0], fps=500).flags if one.code == "fps_overridden"]
+    # 24.9825/500 = 0.0500: the same steps in a twentieth of the time are those of particles a twentieth as large.
+    assert "recorded at 24.9825 frames per second" in told.message
+    assert "every size is 0.05 times" in told.message
 
 
 def test_frames_that_are_missing_against_the_experiment_are_said(folder, tmp_path):

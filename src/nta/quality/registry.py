@@ -52,6 +52,7 @@ FLAGS: Final[dict[str, tuple[Level, str]]] = {
     "duplicate_content": ("warn", "a capture holds the same bytes as one of another sample"),
     "capture_rejected": ("warn", "one capture of the sample could not be used"),
     "fps_conflict": ("warn", "two parts of the file state different frame rates"),
+    "fps_overridden": ("info", "another frame rate was asked for than the file states"),
     "frame_count": ("warn", "the file holds another number of frames than it states"),
     "dropped_frames": ("warn", "time stamps show that frames are missing"),
     "duplicated_frames": ("warn", "frames repeat the one before, bit for bit, as no camera's do"),
