@@ -217,3 +217,11 @@ def test_spoilt_particle_data_is_rejected(tmp_path, change, said):
     path.write_text(change(particles_text(np.full(50, 100.0))))
     with pytest.raises(RejectedError, match=said):
         read_foreign(path)
+
+
+def test_a_table_without_particles_is_told_which_columns_tracks_have(tmp_path):
+    path = tmp_path / "spots.csv"
+    path.write_text("frame,x,y\n0,1,2\n")
+    found = nta.analyze(path)
+    assert (found.status, found.status_code) == ("rejected", "not_a_video")
+    assert "tables with the columns particle, frame, x, y (px)" in found.message

@@ -16,6 +16,7 @@ from nta.formats.particles import DIFFUSION, INCLUDED, PARTICLE, SIZE, broken_pr
 from nta.formats.sidecar import Sidecar, sidecar_of
 from nta.formats.table import Table, head_of, read_table
 from nta.formats.text import damaged, truncated
+from nta.video.sniff import TRACK_COLUMNS
 
 PARQUET_MAGIC: Final = b"PAR1"
 
@@ -23,7 +24,6 @@ TrackKind = Literal["nanosight", "trackpy", "parquet"]
 
 _NANOSIGHT: Final = {PARTICLE: "particle", "Frame": "frame", "X/pixels": "x", "Y/pixels": "y"}
 _LIGHT: Final = "Ln(Adjusted intensity)/AU"
-_TRACKPY: Final = ("particle", "frame", "x", "y")
 # What our own estimator understands beside the positions. trackpy's `size` is a radius of gyration, never a diameter.
 _ALSO: Final = (
     "mass",
@@ -81,7 +81,7 @@ def track_kind(head: bytes) -> TrackKind | None:
     columns = set(head_of(head.decode("utf-8", "replace"))[1])
     if set(_NANOSIGHT) <= columns:
         return "nanosight"
-    return "trackpy" if set(_TRACKPY) <= columns else None
+    return "trackpy" if set(TRACK_COLUMNS) <= columns else None
 
 
 def read_tracks(path: Path) -> TrackTable:
@@ -120,7 +120,7 @@ def _nanosight(read: Table) -> pd.DataFrame:
 
 
 def _trackpy(read: Table) -> pd.DataFrame:
-    table = pd.DataFrame({name: read.numbers(name) for name in _TRACKPY})
+    table = pd.DataFrame({name: read.numbers(name) for name in TRACK_COLUMNS})
     for name in _ALSO:
         if name in read.cells:
             # Where trackpy could not tell, as in `ep`, its cell is empty.
@@ -136,10 +136,10 @@ def _parquet(path: Path) -> tuple[pd.DataFrame, str]:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     try:
         present = set(pq.read_schema(path).names)
-        missing = [name for name in _TRACKPY if name not in present]
+        missing = [name for name in TRACK_COLUMNS if name not in present]
         if missing:
             raise damaged(path, f"it is a table without the column(s) {', '.join(missing)}")
-        kept = [*_TRACKPY, *(name for name in _ALSO if name in present)]
+        kept = [*TRACK_COLUMNS, *(name for name in _ALSO if name in present)]
         table = pq.read_table(path, columns=kept).to_pandas().astype(np.float64)
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise RejectedError(
@@ -160,7 +160,7 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     if not len(table):
         raise truncated(path, "it holds a head and no position")
     # A second localisation that is missing somewhere, as trackpy's `ep` may be, is of no use anywhere.
-    table = table[[name for name in table if name in (*_TRACKPY, "capture") or np.isfinite(table[name]).all()]]
+    table = table[[name for name in table if name in (*TRACK_COLUMNS, "capture") or np.isfinite(table[name]).all()]]
     for name in table:
         column = table[name].to_numpy(np.float64)
         if not np.isfinite(column).all():

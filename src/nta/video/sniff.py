@@ -14,6 +14,11 @@ PictureKind = Literal["tiff", "png_pipe", "bmp_pipe", "jpeg_pipe"]
 
 READABLE: Final = "AVI, MP4, MOV, MKV, TIFF and NPY"
 
+TRACK_COLUMNS: Final = ("particle", "frame", "x", "y")
+"""What a text file must have to be read as a table of tracks; :mod:`nta.formats` reads it."""
+
+_TEXT: Final = "a text file"
+
 _HEAD: Final = 512
 
 # Boxes that may open an ISO base media (MP4, QuickTime) file.
@@ -65,8 +70,10 @@ def sniff(path: Path) -> Kind:
         return "tiff"
     if head[:6] == b"\x93NUMPY":
         return "npy"
+    described = _describe(head)
+    tables = f", and tables with the columns {', '.join(TRACK_COLUMNS)} (px)" if described == _TEXT else ""
     raise RejectedError(
-        f"'{path.name}' is not a video: it looks like {_describe(head)}; {READABLE} are read",
+        f"'{path.name}' is not a video: it looks like {described}; {READABLE} are read{tables}",
         code="not_a_video",
     )
 
@@ -122,5 +129,5 @@ def _describe(head: bytes) -> str:
         return "a file of zeros, as an interrupted copy leaves it"
     readable = sum(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
     if readable == len(head) and 127 not in head:
-        return "a text file"
+        return _TEXT
     return "an unknown binary file"
