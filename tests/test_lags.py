@@ -208,8 +208,23 @@ def test_blur_and_localisation_alone_do_not_correlate_steps_two_apart(exposure_s
 @pytest.mark.parametrize("lag", [1, 3])
 def test_the_score_is_a_standard_normal_number_for_clean_tracks(lag):
     # 40 captures of 120 tracks: the mean square of 40 standard normal numbers is 1 ± 0.22
-    scores = [short_lag_score(flats(clean_tracks(100 + seed, n=120)), 2, lag)[1] for seed in range(40)]
+    scores = [short_lag_score(flats(clean_tracks(100 + seed, n=120)), 2, lag, least=0.0)[1] for seed in range(40)]
     assert 1 - 4 * 0.224 < np.mean(np.square(scores)) < 1 + 4 * 0.224
+
+
+@pytest.mark.parametrize(("correlation", "is_told"), [(-0.004, False), (0.02, True), (-0.02, True)])
+def test_a_correlation_that_changes_no_size_is_none_however_many_tracks_show_it(correlation, is_told):
+    """2000 tracks of 500 steps: the standard error is 1/sqrt(2e6) = 0.07 %, so that -0.4 % are 5.7 of them."""
+    random = np.random.default_rng(0)
+    steps = random.normal(0.0, 1.0, (2000, 500, 2))
+    steps[:, 2:] += correlation * steps[:, :-2].copy()
+    table = pd.DataFrame(np.cumsum(steps, axis=1).reshape(-1, 2), columns=["x", "y"])
+    table = table.assign(frame=np.tile(np.arange(500), 2000), particle=np.repeat(np.arange(2000), 500), sigma_px=0.1)
+    captures = flats(as_tracks(table, TAKEN))
+    found, z = short_lag_score(captures, 2, least=0.0)
+    assert found == pytest.approx(correlation, abs=4 / math.sqrt(2e6))
+    assert z > 4
+    assert (find_safe_lag(captures).z > 4) == is_told
 
 
 def test_few_tracks_have_no_score():
