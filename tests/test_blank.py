@@ -136,10 +136,10 @@ def test_captures_that_differ_widen_the_difference_by_students_t(measured):
 
 
 def test_two_depths_are_two_errors(measured):
-    sample, blank = measured(lognormal(110, 0.25), 2e8), measured(lognormal(70, 0.25), 1e8)
+    sample, blank = measured(lognormal(110, 0.25), 3e8), measured(lognormal(70, 0.25), 1e8)
     other = replace(blank, concentration=replace(blank.concentration, depth_um=20.0))
     common, apart = (subtract_blank(sample, one).measurement.concentration for one in (blank, other))
-    assert apart.parts.volume == pytest.approx(math.hypot(2, 1) * 0.25)
+    assert apart.parts.volume == pytest.approx(math.hypot(3, 1) / 2 * 0.25)
     assert apart.measured.low < common.measured.low
 
 
@@ -156,6 +156,18 @@ def test_a_sample_that_is_not_above_its_blank_has_a_limit_in_place_of_a_number(m
     assert (found.blank.limit_per_ml > 0) == (blank_per_ml < 2e8)
     assert ("at most" in found.complaints["below_blank"]) == (blank_per_ml < 2e8)
     json.dumps(found.blank.to_dict(), allow_nan=False)
+
+
+def test_of_two_captures_of_one_diluent_few_are_above_the_other(measured):
+    """N = 1000 pairs of Poisson counts of mean 200, seed 5: the 95 % interval lies above 0 in one of forty."""
+    random = np.random.default_rng(5)
+    sample, blank = measured(lognormal(110, 0.25), 1e8), measured(lognormal(110, 0.25), 1e8)
+    above = 0
+    for counts in random.poisson(200, (1000, 2)):
+        one, other = (concentration(n * 1e6, counting=1 / math.sqrt(n), captures_per_ml=()) for n in counts)
+        pair = replace(sample, concentration=one), replace(blank, concentration=other)
+        above += not subtract_blank(*pair).measurement.concentration.measured.is_missing
+    assert abs(above / 1000 - 0.025) < 4 * math.sqrt(0.025 * 0.975 / 1000)
 
 
 # --- A blank of which nothing was sized --------------------------------------------------------------------
@@ -313,13 +325,11 @@ def test_the_same_sample_and_blank_give_the_same_draws(measured):
 # --- What is to be said ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("blank_per_ml", "flagged"), [(1.9e7, False), (2.1e7, True), (9.5e7, True)])
+@pytest.mark.parametrize(("blank_per_ml", "flagged"), [(1.9e7, False), (2.1e7, True), (5e7, True)])
 def test_a_blank_of_more_than_a_fifth_is_high(measured, blank_per_ml, flagged):
     found = subtract_blank(measured(lognormal(110, 0.25), 1e8), measured(lognormal(70, 0.25), blank_per_ml))
     assert ("blank_high" in found.complaints) == flagged
-    barely = "error of nothing" in found.complaints.get("blank_high", "")
-    assert barely == (blank_per_ml == 9.5e7)
-    assert (found.measurement.concentration.measured.low == 0.0) == barely
+    assert found.measurement.concentration.measured.low > 0.0
 
 
 SETTINGS = {

@@ -62,10 +62,10 @@ def subtract_blank(sample: Measurement, blank: Measurement) -> Subtraction:
     """Return the sample without what its blank shows.
 
     The concentrations in the cell are subtracted, and the densities per nm times them. The error of the depth is common
-    to both and counts once. A sample that is not above its blank has no concentration and no sizes, but an upper limit
-    (``Subtraction.blank.limit_per_ml``). A blank of which too few particles were sized for a distribution counts as
-    many as were sized, 0 included, with the sizes of the sample. The concentrations of single captures stay as they
-    were counted. Nothing changes where the sample has no concentration.
+    to both and counts once. A sample that is above its blank by no more than both errors has no concentration and no
+    sizes, but an upper limit (``Subtraction.blank.limit_per_ml``). A blank of which too few particles were sized for a
+    distribution counts as many as were sized, 0 included, with the sizes of the sample. The concentrations of single
+    captures stay as they were counted. Nothing changes where the sample has no concentration.
 
     Parameters
     ----------
@@ -116,22 +116,20 @@ def _complaints(record: Blank, concentration: Concentration) -> dict[str, str]:
     """Return what is to be said of the blank's number, by the code of the flag."""
     net, counted_per_ml, blank_per_ml = concentration.measured, record.before.value, record.concentration.value
     if net.is_missing:
-        at_most = (
-            f"at most {record.limit_per_ml:.3g} per mL can be its own (95 %)"
+        why = (
+            f"within both errors nothing of it is the sample's own, at most {record.limit_per_ml:.3g} per mL (95 %)"
             if record.limit_per_ml
-            else "by more than both errors, so that the two were not measured alike"
+            else "the sample is below its blank by more than both errors, so that the two were not measured alike"
         )
         return {
             "below_blank": f"{counted_per_ml:.3g} particles per mL were counted and {blank_per_ml:.3g} in the blank: "
-            f"the sample is not above its blank, {at_most}, and no concentration and no sizes are reported; dilute "
-            "less, or with a cleaner diluent"
+            f"{why}, and no concentration and no sizes are reported; dilute less, or with a cleaner diluent"
         }
     if record.fraction <= HIGH_SHARE:
         return {}
-    barely = "" if net.low > 0.0 else ", and what is left is within the error of nothing"
     return {
         "blank_high": f"{record.fraction:.0%} of the particles are the blank's ({blank_per_ml:.3g} of "
-        f"{counted_per_ml:.3g} per mL){barely}; filter the diluent, clean the cell, or dilute less"
+        f"{counted_per_ml:.3g} per mL); filter the diluent, clean the cell, or dilute less"
     }
 
 

@@ -30,7 +30,8 @@ class Blank:
     tracks_used : int
         Tracks of the blank that were sized.
     limit_per_ml : float or None
-        Where the sample is not above its blank: the most that can be its own (upper end of the 95 % interval).
+        Where the sample is above its blank by no more than the errors: the most that can be its own (upper end of the
+        95 % interval).
     """
 
     sample: str

@@ -44,7 +44,7 @@ FLAGS: Final[dict[str, tuple[Level, str]]] = {
     "stage_jump": ("warn", "the picture moved between two frames"),
     "drift": ("warn", "the flow carries particles through the field in less than 30 frames"),
     "size_limit": ("warn", "a part of the particles moves too fast for the search range of the linker"),
-    "below_blank": ("warn", "the sample holds no more particles than its blank"),
+    "below_blank": ("warn", "the sample does not hold more particles than its blank by more than the errors"),
     "blank_high": ("warn", "the blank holds a large part of the particles that were counted"),
     "blank_mismatch": ("warn", "the blank was measured otherwise than the sample"),
     "capture_outlier": ("warn", "one capture of the sample stands apart from the others"),
