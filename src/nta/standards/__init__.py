@@ -20,7 +20,7 @@ from nta.pipeline import analyze
 from nta.progress import Progress
 from nta.settings import Settings
 from nta.standards.beads import Beads, read_bead_manifest
-from nta.standards.suitability import append_trend, suitability, trend_path, worst
+from nta.standards.suitability import append_trend, suitability, trend_path, warnings_of, worst
 from nta.visibility import FULL_WIDTH_PER_CONSTANT
 
 __all__ = ["Beads", "append_trend", "calibrate", "read_bead_manifest", "trend_path"]
@@ -96,6 +96,7 @@ def calibrate(
         made_utc=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
         nta=nta.__version__,
         max_age_days=max_age_days,
+        warnings=warnings_of(measured),
     )
 
 
