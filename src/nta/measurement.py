@@ -131,12 +131,12 @@ class Measurement:
 
     @property
     def is_relative(self) -> bool:
-        """Whether a concentration stands in it that rests on a nominal depth: its own, or those behind "below blank"."""
+        """Whether a concentration in it rests on a nominal depth: its own, or those behind "below blank"."""
         has_number = not self.concentration.measured.is_missing or self.blank is not None
         return self.concentration.is_relative and has_number
 
     def below_blank(self) -> tuple[float, float | None] | None:
-        """Return the most that can be the sample's own where it is not above its blank: particles per mL, cell and stock.
+        """Return the most that can be its own where a sample is not above its blank: particles per mL, cell and stock.
 
         ``None`` where it is above, or has no blank; the stock's is ``None`` where the dilution is not known.
         """

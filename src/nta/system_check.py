@@ -15,7 +15,7 @@ _WORDS: Final[dict[str, tuple[str, str, str]]] = {
         ".1%",
         "check pixel size, temperature and exposure, then the vial",
     ),
-    "size_cv": ("the sizes of the beads spread by {}", ".1%", "disperse the beads or take fresh ones, filter the water"),
+    "size_cv": ("sizes of the beads spread by {}", ".1%", "disperse the beads or take fresh ones, filter the water"),
     "concentration_cv": (
         "captures of the beads differ by {} in concentration",
         ".1%",

@@ -157,9 +157,7 @@ def dilution_series(measurements: Sequence[Measurement], sample: str = "") -> Di
         dilutions=tuple(dilutions),
         line=line,
         usable=usable,
-        is_relative=any(
-            one.concentration.is_relative and not one.concentration.measured.is_missing for one in measurements
-        ),
+        is_relative=any(one.is_relative for one in dilutions),
     )
 
 
@@ -212,6 +210,7 @@ def _dilution(factor: float, measurement: Measurement, excess: float) -> Dilutio
         captures_sd=captures_sd,
         per_excess=per_excess,
         volume_sd=parts.volume if math.isfinite(parts.volume) else 0.0,
+        is_relative=concentration.is_relative and not measured.is_missing,
     )
 
 

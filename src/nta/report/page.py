@@ -223,7 +223,8 @@ def part_rows(measurement: Measurement) -> list[PartRow]:
     if measurement.blank is not None:
         rows.append(("Blank", parts.blank, "the count of the blank, over what is left of the sample"))
     if concentration.stock is not None:
-        rows.append(("Dilution", parts.dilution, "not stated, taken as exact" if math.isnan(parts.dilution) else "stated"))
+        is_stated = math.isfinite(parts.dilution)
+        rows.append(("Dilution", parts.dilution, "in the stock" if is_stated else "not stated, taken as exact"))
     return [PartRow(name, _percent(sd), why) for name, sd, why in rows]
 
 

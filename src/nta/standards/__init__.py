@@ -67,6 +67,8 @@ def calibrate(
         raise UsageError(
             "a calibration finds the depth from all beads; leave --calibration, --depth-um, --size-range out"
         )
+    # Another program's read-out, or a window, says nothing of the depth.
+    settings = settings.model_copy(update={"method": None, "windows_nm": ()})
     now = datetime.now(UTC)
     measured = [_measured(beads, settings, progress) for beads in standards]
     _check_one_setting(measured)
