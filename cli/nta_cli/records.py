@@ -94,7 +94,7 @@ def show(location: str, number: int, as_json: bool) -> int:
     for name in ("measured", "stock"):
         block = summary["concentration_per_ml"][name]
         is_known = block is not None and block["value"] is not None
-        relative = _relative(summary["concentration_per_ml"]["volume_source"], block["value"] if is_known else None)
+        relative = _relative(summary["concentration_per_ml"].get("volume_source"), block["value"] if is_known else None)
         known = "not known" if block is None else f"{_interval(block, '.3g')} particles/mL{relative}"
         click.echo(f"{name}: {known}")
     for capture in found["captures"]:
