@@ -417,8 +417,8 @@ def test_no_interval_leaves_its_value_out(measured):
         n_left += 1
         for estimate in (found.measured, found.stock):
             assert 0.0 <= estimate.low <= estimate.value <= estimate.high < math.inf
-        # It holds at least the depth's own error and that of the blank.
-        assert math.log(found.measured.high / found.measured.value) >= 1.96 * max(errors[1], found.parts.blank) * 0.4
+        # It holds at least the error of the sample's depth.
+        assert math.log(found.measured.high / found.measured.value) >= 1.9599 * errors[1]
     assert n_left > 200
 
 

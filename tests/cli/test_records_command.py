@@ -50,7 +50,7 @@ def test_the_list_has_a_line_for_every_sample_for_people_and_for_programs(locati
 
 def test_what_rests_on_a_nominal_depth_is_called_relative(tmp_path):
     number = {"value": 2e11, "low": 1e11, "high": 4e11}
-    path = tmp_path / "results" / "nta.sqlite"
+    path = tmp_path / "nta.sqlite"
     with Store.open(path).writing() as writer:
         for identity, name, source in ((1, "by eye", "nominal"), (2, "by beads", "calibration")):
             of = sample(name)
