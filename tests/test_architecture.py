@@ -53,6 +53,7 @@ ORDER = (
     "distribution",
     "uncertainty",
     "counting",
+    "system_check",
     "calibration",
     "concentration",
     "sensitivity",

@@ -114,12 +114,13 @@ def test_the_parts_are_those_of_the_difference(measured):
     blank = measured(lognormal(70, 0.25), 1e8, counting=0.12)
     found = subtract_blank(sample, blank).measurement.concentration
     assert found.measured.value == pytest.approx(2e8)
-    assert found.parts.counting == pytest.approx(math.hypot(0.18, 0.12) / 2)
+    # over the 2e8 that are left: 3e8 x 6 % and, common to all samples with this blank, 1e8 x 12 %
+    assert (found.parts.counting, found.parts.blank) == pytest.approx((0.09, 0.06))
     assert found.parts.volume == 0.25
     assert found.stock.value == pytest.approx(2e10)
     assert found.stock.high / found.stock.value == pytest.approx(found.measured.high / found.measured.value)
     # Log-normal where counts are well known: about the quadrature of the relative errors.
-    spread = 1.96 * math.hypot(found.parts.counting, 0.25)
+    spread = 1.96 * math.hypot(found.parts.counting, found.parts.blank, 0.25)
     assert math.log(found.measured.high / found.measured.low) / 2 == pytest.approx(spread, rel=0.03)
 
 
@@ -130,7 +131,7 @@ def test_captures_that_differ_widen_the_difference_by_students_t(measured):
     found, plain = (subtract_blank(one, blank).measurement.concentration for one in (sample, alone))
     assert found.parts.captures == pytest.approx(0.15)
     # At one and a half degrees of freedom t is above 4.
-    total = math.sqrt(sum(part**2 for part in (found.parts.counting, 0.15, 0.25)))
+    total = math.sqrt(sum(part**2 for part in (found.parts.counting, found.parts.blank, 0.15, 0.25)))
     assert math.log(found.measured.high / found.measured.value) > 1.96 * total
     assert found.measured.high > plain.measured.high
 
@@ -405,3 +406,39 @@ def test_the_record_is_written_and_read(measured):
     again = Blank.from_dict(json.loads(json.dumps(found.to_dict())))
     assert again == found
     assert found.to_dict()["before_per_ml"]["value"] == 1e8
+
+
+def test_no_interval_leaves_its_value_out(measured):
+    """100 pairs of any size and error, above the blank and hardly so, one depth or two; seed 8."""
+    random = np.random.default_rng(8)
+    one, other = (measured(lognormal(size, 0.25), 1.0) for size in (110, 70))
+    n_left = 0
+    for _ in range(100):
+        per_ml, share = 10 ** random.uniform(6, 10), random.uniform(0.01, 1.2)
+        errors = random.uniform(0.01, 0.5, 5)
+        own = concentration(per_ml, errors[0], errors[1], stock=Estimate(per_ml * 1e3, per_ml, per_ml * 1e6))
+        taken = concentration(per_ml * share, errors[2], errors[3], depth_um=random.choice([10.0, 20.0]))
+        found = subtract_blank(
+            replace(one, concentration=own), replace(other, concentration=taken)
+        ).measurement.concentration
+        if share >= 1.0:
+            assert found.measured.is_missing
+            continue
+        n_left += 1
+        for estimate in (found.measured, found.stock):
+            assert 0.0 <= estimate.low <= estimate.value <= estimate.high < math.inf
+        # It holds at least the error of the sample's depth.
+        assert math.log(found.measured.high / found.measured.value) >= 1.9599 * errors[1]
+    assert n_left > 60
+
+
+def test_a_sample_below_its_blank_says_at_most_how_much_in_cell_and_stock(measured):
+    low, high = measured(lognormal(110, 0.25), 1e8), measured(lognormal(70, 0.25), 1.1e8)
+    found = subtract_blank(low, high)
+    below = replace(found.measurement, blank=found.blank)
+    assert below.is_relative  # the limit rests on the nominal depth too
+    limit = found.blank.limit_per_ml
+    assert below.below_blank() == (limit, None)
+    diluted = replace(below, values={**below.values, "dilution": Sourced(500.0, "command_line")})
+    assert diluted.below_blank() == (limit, 500.0 * limit)
+    assert low.below_blank() is None

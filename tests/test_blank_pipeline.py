@@ -68,6 +68,8 @@ def test_a_sample_that_is_its_own_blank_is_below_it(videos):
     assert "below_blank" in [flag.code for flag in net.flags]
     assert net.concentration.measured.is_missing
     assert net.blank.limit_per_ml > 0.0
+    # No sizes are reported, and nothing is said of their volume.
+    assert "volume_uncertain" not in [flag.code for flag in net.flags]
 
 
 def test_a_blank_that_is_not_there_is_said_before_anything_is_measured(videos):

@@ -165,5 +165,5 @@ def test_captures_that_agree_add_nothing_and_captures_that_differ_do():
 
 def test_parts_are_written_and_read():
     parts = Parts(counting=0.1, volume=0.25)
-    assert parts.to_dict() == {"counting": 0.1, "captures": None, "volume": 0.25, "dilution": None}
+    assert parts.to_dict() == {"counting": 0.1, "captures": None, "volume": 0.25, "dilution": None, "blank": None}
     assert Parts.from_dict(parts.to_dict()).to_dict() == parts.to_dict()

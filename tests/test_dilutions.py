@@ -171,6 +171,7 @@ def test_a_linear_series_is_ok_and_says_so(measured):
     assert "usable from 1:100 to 1:400: the stocks of all 3 dilutions agree within their errors" in series.message
     assert series.stock.value == pytest.approx(STOCK)
     assert not series.is_relative
+    assert not any(one.is_relative for one in series.dilutions)
     assert [one.deviation for one in series.dilutions] == pytest.approx([0.0] * 3, abs=1e-12)
 
 

@@ -20,7 +20,7 @@ from tracks_simulated import acquisition, as_table, simulate
 import nta.pipeline
 import nta.video
 from nta.agreement import CaptureResult, Reading, agreement_of
-from nta.calibration import Calibration, Check, HoldsFor, Verdict
+from nta.calibration import Calibration, HoldsFor
 from nta.concentration import Concentration
 from nta.detection import Appearance, Detections
 from nta.diffusion import Diffusion
@@ -30,10 +30,13 @@ from nta.formats import Sidecar
 from nta.inputs import Input, flags_of_inputs
 from nta.lags import SafeLag, find_safe_lag, short_lag_score
 from nta.quality import FLAGS, Flag, assess, flag, of_agreement, of_calibration, of_size_limit, of_threshold
+from nta.quality.counts import of_counts
+from nta.quality.picture import of_picture
 from nta.sensitivity import Reading as AtThreshold
 from nta.sensitivity import ThresholdSensitivity
 from nta.settings import Settings, Sourced, resolve
 from nta.size_statistics import SizeStatistics
+from nta.system_check import Check, Verdict
 from nta.tracking import Tracks, as_tracks, link
 from nta.video import open_video, write_video
 from nta.video.model import Fault
@@ -399,3 +402,38 @@ def test_a_threshold_that_stays_within_the_interval_is_no_flag():
 
     assert flags_at(195.0) == []
     assert [found.code for found in flags_at(85.0)] == ["threshold_sensitive"]
+
+
+def test_a_larger_field_holds_more_before_it_is_crowded():
+    """150 in 640 x 480 are crowded, in 1280 x 1024 (4.27 times the area) as far apart as 35; 450 there are 105."""
+    fields = {"small": (0.0, 0.0, 640.0, 480.0), "large": (0.0, 0.0, 1280.0, 1024.0)}
+
+    def told(per_frame, field):
+        empty = Tracks(Tracks.empty_table(), (replace(walkers(2, 0.81).captures[0], field_px=fields[field]),))
+        return [one.message for one in of_counts([("a.avi", detections(per_frame))], empty, diffusion(300))]
+
+    assert "15 to 100 measure best" in told(150.0, "small")[0]
+    assert told(150.0, "large") == []
+    assert "15 to 427 measure best" in told(450.0, "large")[0]
+    # A field that is not known, as in a table of tracks, and a smaller one are judged as 640 x 480.
+    assert [one.code for one in flags_of(per_frame=101.0)] == ["crowded"]
+
+
+def test_saturation_of_several_captures_is_said_once():
+    shares = (0.0, 0.02, 0.03, 0.004, 0.05)
+    found = of_picture([(f"{n}.avi", detections(30.0, share)) for n, share in enumerate(shares)], *_nothing_linked())
+    assert [one.code for one in found] == ["saturated"]
+    assert found[0].message.startswith("up to 5.0% of the pixels of 1.avi, 2.avi, 3.avi and 1 more are saturated")
+
+
+def _nothing_linked():
+    return Tracks(Tracks.empty_table()), diffusion(300)
+
+
+def test_too_few_for_any_number_does_not_speak_of_intervals():
+    assert "fewer than the sizes and the concentration need" in flags_of(n_tracks=9)[0].message
+    assert "the intervals are as wide as that says" in flags_of(n_tracks=10)[0].message
+
+
+def test_without_a_concentration_nothing_is_relative():
+    assert flags_of(concentration=Concentration.missing()) == []

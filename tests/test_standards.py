@@ -7,18 +7,25 @@ import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import nta
-from nta.calibration import Calibration, Check, HoldsFor, Standard, complaints, with_calibration
+from nta.calibration import Calibration, HoldsFor, Standard, complaints, with_calibration
 from nta.errors import SettingsError, UsageError
+from nta.estimate import Estimate
+from nta.quality import flag
 from nta.settings import Settings
 from nta.simulation import OneSize, Scene, simulate
+from nta.size_statistics import SizeStatistics
 from nta.standards import Beads, _weighted_mean, append_trend, read_bead_manifest, trend_path
-from nta.standards.suitability import _check
+from nta.standards.suitability import _check, suitability, warnings_of
+from nta.system_check import Check
+from nta_cli.calibrate import summary_text
 from nta_cli.main import cli
 
 OPTIONS = ("--mpp", "0.166", "--fps", "25", "--exposure-ms", "15", "--temperature", "25", "--quiet")
@@ -203,10 +210,65 @@ def test_an_old_calibration_is_told(days, is_old):
     assert complaints(None, [], MADE) == {}
 
 
-def test_a_calibration_that_failed_is_told():
-    failed = made(suitability=(_check("size_deviation", 0.2),))
-    assert failed.verdict == "fail"
-    assert "size_deviation" in complaints(failed, [], MADE)["calibration_unsuitable"]
+@pytest.mark.parametrize(
+    ("check", "verdict", "words"),
+    [
+        (
+            ("size_deviation", 0.2),
+            "fail",
+            "beads read 20.0% off their certificate (above 5.0% warns, above 10.0% fails)",
+        ),
+        (("tracks", 122.0), "warn", "122 beads were sized (below 500 warns, below 100 fails): record more"),
+        (("contradiction", 2.6), "warn", "the standards contradict each other by 2.6 of their standard uncertainties"),
+        (("warnings", 2.0), "warn", "the captures of the beads raise 2 warnings (above 0 warns): record beads without"),
+    ],
+)
+def test_a_calibration_that_did_not_pass_is_told_with_what_to_do(check, verdict, words):
+    found = made(suitability=(_check(*check), _check("size_cv", 0.02)))
+    assert found.verdict == verdict
+    told = complaints(found, [], MADE)["calibration_unsuitable"]
+    assert f"ended with {verdict}: {words}" in told
+    assert "spread" not in told  # what passed is not said
+    assert complaints(made(suitability=(_check("size_cv", 0.02),)), [], MADE) == {}
+
+
+def test_every_check_has_its_words_and_one_of_a_later_version_too():
+    beads, one = Beads((), 100.0, 1e9), _beads_measured(flags=())
+    for check in suitability([beads], [one], math.nan):
+        assert not check.sentence.startswith(check.name)
+        assert check.advice
+    later = Check("stray_light", 3.0, 1.0, 2.0, "fail")
+    assert later.sentence == "stray_light is 3 (above 1 warns, above 2 fails)"
+
+
+def _beads_measured(flags):
+    """What a suitability test reads of a measurement of beads."""
+    size = SizeStatistics.missing()
+    of_size = {name: Estimate(value, value, value) for name, value in {"d50": 101.0, "mean": 101.0, "sd": 2.0}.items()}
+    diffusion = SimpleNamespace(table=range(700))
+    captures = (SimpleNamespace(flow_um_s=(3.0, 4.0), tracks=900),)
+    rates = SimpleNamespace(captures_per_ml=(1.0, 1.1))
+    return SimpleNamespace(
+        size=replace(size, **of_size), concentration=rates, diffusion=diffusion, captures=captures, flags=flags
+    )
+
+
+def test_what_the_beads_were_warned_of_is_kept_but_for_what_their_number_says():
+    flags = [flag("saturated", "2 %"), flag("few_tracks", "only 80"), flag("assumed", "mpp"), flag("saturated", "2 %")]
+    measured = [_beads_measured(flags)]
+    assert warnings_of(measured) == ("saturated: 2 %",)
+    checks = {check.name: check for check in suitability([Beads((), 100.0, 1e9)], measured, math.nan)}
+    assert (checks["warnings"].value, checks["warnings"].verdict) == (1.0, "warn")
+    assert checks["drift_um_s"].value == 5.0
+
+
+def test_the_summary_says_what_the_uncertainty_is_made_of_and_what_to_do():
+    found = made(suitability=(_check("tracks", 122.0), _check("size_cv", 0.02)), warnings=("saturated: 2 %",))
+    text = summary_text(found, Path("a.toml"), Path("a.trend.csv"))
+    assert "Its uncertainty    counting 4.0%, certificate 5.8%, other brightness 3.0%" in text
+    assert "warn             122 beads were sized (below 500 warns, below 100 fails): record more or longer" in text
+    assert "pass             sizes of the beads spread by 2.0% (above 15.0% warns, above 30.0% fails)\n" in text
+    assert "of the captures: saturated: 2 %" in text
 
 
 @pytest.mark.parametrize(

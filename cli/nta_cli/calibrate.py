@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from nta.settings import Settings
     from nta.standards import Beads
 
-_NOT_OFFERED = ("calibration", "depth_um", "size_range_nm", "dilution_sd_percent")
+_NOT_OFFERED = ("calibration", "depth_um", "size_range_nm", "dilution_sd_percent", "windows_nm", "method")
+
+# The part `standards` is made of the others.
+_PARTS = {
+    "counting": "counting",
+    "captures": "between captures",
+    "stated": "certificate",
+    "transfer": "other brightness",
+}
 
 
 @click.command()
@@ -103,8 +111,10 @@ def calibrate(
 
 def summary_text(found: Calibration, file: Path, trend: Path) -> str:
     """Return what is said at the end: the constant, the checks, the files."""
+    parts = ", ".join(f"{_PARTS[name]} {sd:.1%}" for name, sd in found.parts.items() if name in _PARTS and sd > 0.0)
     lines = [
         f"Depth constant     {found.constant_um:.2f} µm (± {found.relative_sd:.1%}); width {found.depth_um:.2f} µm",
+        f"Its uncertainty    {parts}",
         f"Pixel size         {found.holds_for.mpp:g} µm used; the beads say "
         f"{found.mpp_from_beads:.4f} ± {found.mpp_from_beads_sd:.4f}",
         f"Localisation       {found.localisation_error_nm:.0f} nm per position",
@@ -114,9 +124,11 @@ def summary_text(found: Calibration, file: Path, trend: Path) -> str:
         f"(± {one.relative_sd:.1%})"
         for one in found.standards
     ]
+    lines.append(f"Suitability        {found.verdict}")
     lines += [
-        f"{check.name:<18} {check.value:.3g} ({check.verdict}; warns at {check.warn:g}, fails at {check.fail:g})"
+        f"  {check.verdict:<16} {check.sentence}" + ("" if check.verdict == "pass" else f": {check.advice}")
         for check in found.suitability
         if check.value == check.value
     ]
-    return "\n".join([*lines, f"Suitability        {found.verdict}", f"Written            {file}, {trend}"])
+    lines += [f"  of the captures: {warning}" for warning in found.warnings]
+    return "\n".join([*lines, f"Written            {file}, {trend}"])

@@ -172,7 +172,7 @@ def _print(found: Comparison, file: Path | None, *, to_stderr: bool) -> None:
     from rich.table import Table
 
     from nta.errors import printable
-    from nta_cli.console import make_console, number_text, value_and_interval
+    from nta_cli.console import RELATIVE, make_console, number_text, value_and_interval
 
     console = make_console(stderr=to_stderr)
     title = "\n".join(f"{side}: {printable(', '.join(names))}" for side, names in (("A", found.a), ("B", found.b)))
@@ -187,14 +187,17 @@ def _print(found: Comparison, file: Path | None, *, to_stderr: bool) -> None:
     change = found.concentration_per_ml
     sides = (number_text(one.value, ".3g") for one in (change.a, change.b))
     where = "stock" if found.basis == "stock" else "cell"
+    what = f"{where}/mL, relative" if found.is_relative else f"particles/mL, {where}"
     ratio, interval = value_and_interval(change.ratio, ".3f")
-    table.add_row(f"particles/mL, {where}", *sides, f"x {ratio}" if ratio != "-" else ratio, interval)
+    table.add_row(what, *sides, f"x {ratio}" if ratio != "-" else ratio, interval)
     if not found.recovery.is_missing:
         table.add_row("recovery", "", "", *value_and_interval(found.recovery, ".1%"))
     console.print(table)
     for test in found.equivalence:
         console.print(_sentence(test))
     console.print(f"errors in common, which cancel: {', '.join(found.common) or 'none'}")
+    if found.is_relative:
+        console.print(RELATIVE)
     for note in found.notes:
         console.print(printable(note))
     if file is not None:

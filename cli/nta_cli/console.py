@@ -142,19 +142,30 @@ def result_table(measurement: Measurement) -> Table:
         label = f"share {window_text(window)} nm, by number"
         table.add_row(label, *value_and_interval(window.by_number, ".1%"), "")
     table.add_section()
-    concentration = measurement.concentration
-    unit = "per mL, relative" if concentration.is_relative else "per mL"
-    table.add_row("concentration, cell", *value_and_interval(concentration.measured, ".3g"), unit)
-    if concentration.stock is not None:
-        table.add_row("concentration, stock", *value_and_interval(concentration.stock, ".3g"), unit)
-    if measurement.blank is not None:
-        table.add_row("before the blank", *value_and_interval(measurement.blank.before, ".3g"), unit)
-        table.add_row("blank, subtracted", *value_and_interval(measurement.blank.concentration, ".3g"), unit)
+    unit = "per mL, relative" if measurement.concentration.is_relative else "per mL"
+    for label, value, between in _concentration_rows(measurement):
+        table.add_row(label, value, between, unit)
     table.add_section()
     counts = measurement.counts
     table.add_row("particles per frame", number_text(counts.particles_per_frame, ".1f"), "", "")
     table.add_row("tracks, of them sized", f"{_count(counts.tracks)}, {_count(counts.tracks_used)}", "", "")
     return table
+
+
+def _concentration_rows(measurement: Measurement) -> Iterator[tuple[str, str, str]]:
+    concentration, limits = measurement.concentration, measurement.below_blank()
+    if limits is not None:
+        # At most 0: by more than both errors below it, which no upper limit says.
+        for where, limit in zip(("cell", "stock"), limits, strict=True):
+            if limit is not None:
+                yield f"concentration, {where}", "below blank", f"at most {limit:.3g}" if limit > 0.0 else "-"
+    else:
+        yield "concentration, cell", *value_and_interval(concentration.measured, ".3g")
+    if concentration.stock is not None:
+        yield "concentration, stock", *value_and_interval(concentration.stock, ".3g")
+    if measurement.blank is not None:
+        yield "before the blank", *value_and_interval(measurement.blank.before, ".3g")
+        yield "blank, subtracted", *value_and_interval(measurement.blank.concentration, ".3g")
 
 
 def window_text(window: WindowShare) -> str:
@@ -166,7 +177,7 @@ def window_text(window: WindowShare) -> str:
 
 def notes(measurement: Measurement) -> Iterator[Text]:
     """Yield one line for what is relative, and one for each flag."""
-    if measurement.concentration.is_relative and not measurement.concentration.measured.is_missing:
+    if measurement.is_relative:
         yield Text(RELATIVE, style="dim")
     if measurement.message:
         yield Text(measurement.message)

@@ -42,7 +42,7 @@ def list_records(location: str, as_json: bool) -> int:
         return 0
     from rich.table import Table
 
-    from nta_cli.console import make_console, number_text
+    from nta_cli.console import RELATIVE, make_console, number_text
 
     table = Table(header_style="bold")
     for heading in ("id", "lot", "day", "sample", "status", "D50, nm", "stock, particles/mL", "decision"):
@@ -56,11 +56,18 @@ def list_records(location: str, as_json: bool) -> int:
             row["sample"],
             row["status"] or "-",
             number_text(row["d50_nm"], ".1f"),
-            number_text(row["stock_per_ml"], ".3g"),
+            number_text(row["stock_per_ml"], ".3g") + _relative(row["volume_source"], row["stock_per_ml"]),
             decision + (f": {row['reason']}" if row["reason"] else ""),
         )
     make_console().print(table)
+    if any(row["volume_source"] == "nominal" for row in rows):
+        make_console().print(RELATIVE, soft_wrap=True)
     return 0
+
+
+def _relative(volume_source: str | None, per_ml: float | None) -> str:
+    """Return what stands behind a concentration that rests on a nominal depth."""
+    return ", relative" if volume_source == "nominal" and per_ml is not None else ""
 
 
 @click.command()
@@ -86,7 +93,10 @@ def show(location: str, number: int, as_json: bool) -> int:
         click.echo(f"{name.upper() if name != 'mode' else name}: {_interval(summary['size_nm'][name], '.1f')} nm")
     for name in ("measured", "stock"):
         block = summary["concentration_per_ml"][name]
-        click.echo(f"{name}: {'not known' if block is None else _interval(block, '.3g') + ' particles/mL'}")
+        is_known = block is not None and block["value"] is not None
+        relative = _relative(summary["concentration_per_ml"].get("volume_source"), block["value"] if is_known else None)
+        known = "not known" if block is None else f"{_interval(block, '.3g')} particles/mL{relative}"
+        click.echo(f"{name}: {known}")
     for capture in found["captures"]:
         click.echo(f"capture {capture['path']}: {capture['status']}, SHA-256 {capture['sha256']}")
     for excluded in found["exclusions"]:

@@ -14,17 +14,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 from nta.csvtable import write_whole
 from nta.errors import UsageError
 from nta.settings import Acquisition, Settings, Sourced
+from nta.system_check import Check, Verdict
 from nta.visibility import FULL_WIDTH_PER_CONSTANT
 
 SCHEMA: Final = "nta.calibration/1"
 DEFAULT_MAX_AGE_DAYS: Final = 90.0
-
-Verdict = Literal["pass", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +85,6 @@ class Standard:
     measured_nm: float
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One point of the system suitability: its value, and beyond which it warns and fails."""
-
-    name: str
-    value: float
-    warn: float
-    fail: float
-    verdict: Verdict
-
-
 @dataclass(frozen=True)
 class Calibration:
     """The depth of one instrument at one optical setting, from beads.
@@ -119,6 +107,8 @@ class Calibration:
         What it rests on.
     suitability : tuple of Check
         Whether the system was fit for it.
+    warnings : tuple of str
+        What the captures of the beads were warned of: ``code: sentence``.
     contradiction : float
         Largest difference of a standard from the mean in its standard uncertainties; NaN for one standard.
     made_utc : str
@@ -142,6 +132,7 @@ class Calibration:
     made_utc: str
     nta: str
     max_age_days: float = DEFAULT_MAX_AGE_DAYS
+    warnings: tuple[str, ...] = ()
     sha256: str = field(default="", compare=False)
     """Of the file it was read from; empty before it is written."""
 
@@ -288,10 +279,10 @@ def complaints(
             f"the calibration is {age_days:.0f} days old and was meant for {calibration.max_age_days:g}: measure the "
             "beads again with nta calibrate"
         )
-    if calibration.verdict == "fail":
-        failed = ", ".join(check.name for check in calibration.suitability if check.verdict == "fail")
+    if calibration.verdict != "pass":
+        told = "; ".join(f"{one.sentence}: {one.advice}" for one in calibration.suitability if one.verdict != "pass")
         found["calibration_unsuitable"] = (
-            f"the calibration did not pass its own suitability test ({failed}): measure fresh beads again"
+            f"the suitability test of the calibration ended with {calibration.verdict}: {told}; then calibrate again"
         )
     return found
 
@@ -368,4 +359,5 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
         "suitability": tuple(Check(**row) for row in values.get("suitability", [])),
         "made_utc": str(values["made_utc"]),
         "nta": str(values["nta"]),
+        "warnings": tuple(str(warning) for warning in values.get("warnings", [])),
     }

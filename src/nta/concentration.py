@@ -50,12 +50,15 @@ class Parts:
         The depth in view.
     dilution : float
         The dilution, in the stock alone; NaN where nobody stated it, and it is then taken as exact.
+    blank : float
+        The count of the blank that was subtracted: one for all samples from which it was; NaN without a blank.
     """
 
     counting: float = math.nan
     captures: float = math.nan
     volume: float = math.nan
     dilution: float = math.nan
+    blank: float = math.nan
 
     def to_dict(self) -> dict[str, float | None]:
         """Return the parts by name, ``None`` for NaN."""

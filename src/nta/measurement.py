@@ -129,6 +129,23 @@ class Measurement:
     sensitivity: ThresholdSensitivity = field(default_factory=ThresholdSensitivity)
     """What a threshold a fifth lower or higher would have said."""
 
+    @property
+    def is_relative(self) -> bool:
+        """Whether a concentration in it rests on a nominal depth: its own, or those behind "below blank"."""
+        has_number = not self.concentration.measured.is_missing or self.blank is not None
+        return self.concentration.is_relative and has_number
+
+    def below_blank(self) -> tuple[float, float | None] | None:
+        """Return the most that can be its own where a sample is not above its blank: particles per mL, cell and stock.
+
+        ``None`` where it is above, or has no blank; the stock's is ``None`` where the dilution is not known.
+        """
+        if self.blank is None or self.blank.limit_per_ml is None:
+            return None
+        limit_per_ml = self.blank.limit_per_ml
+        dilution = self.values["dilution"].value if "dilution" in self.values else None
+        return limit_per_ml, limit_per_ml * dilution if isinstance(dilution, int | float) else None
+
     def summary(self) -> dict[str, Any]:
         """Return what ``summary.json`` holds: strict JSON values, every key present, missing is ``None``."""
         return {

@@ -32,7 +32,7 @@ from nta.inputs import (
 from nta.measurement import Capture, Measurement, Provenance
 from nta.overlap import refuse_overlapping
 from nta.progress import Progress, silent
-from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibration, of_threshold
+from nta.quality import Flag, assess, by_gravity, flag, of_agreement, of_calibration, of_read_out, of_threshold
 from nta.record import (
     Measured,
     Refused,
@@ -190,7 +190,10 @@ def _without_blank(sample: Measurement, settings: Settings, progress: Progress) 
     if blank.status in ("rejected", "failed"):
         raise UsageError(f"the blank cannot be used: {blank.message}")
     found = subtract_blank(sample, blank)
-    flags = by_gravity((*(flag(code, text) for code, text in found.complaints.items()), *found.measurement.flags))
+    # What was said of the sizes' volume was said of all particles, the blank's among them.
+    kept = [one for one in sample.flags if one.code != "volume_uncertain"]
+    of_volume = [one for one in of_read_out(found.measurement.distribution) if one.code == "volume_uncertain"]
+    flags = by_gravity((*(flag(code, text) for code, text in found.complaints.items()), *kept, *of_volume))
     status, code, message = verdict(flags, found.measurement.distribution)
     return replace(found.measurement, blank=found.blank, flags=flags, status=status, status_code=code, message=message)
 

@@ -58,6 +58,8 @@ def test_two_saved_results_end_to_end(folders, tmp_path):
         "A: fresh1",
         "B: rehydrated",
         "x 0.900",
+        "stock/mL, relative",
+        "only ratios between samples hold",
         "94.5%",
         "D50: equivalent",
         "recovery: equivalent within 0.8 to 1.2 of A",

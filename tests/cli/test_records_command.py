@@ -48,6 +48,26 @@ def test_the_list_has_a_line_for_every_sample_for_people_and_for_programs(locati
     ]
 
 
+def test_what_rests_on_a_nominal_depth_is_called_relative(tmp_path):
+    number = {"value": 2e11, "low": 1e11, "high": 4e11}
+    path = tmp_path / "nta.sqlite"
+    with Store.open(path).writing() as writer:
+        for identity, name, source in ((1, "by eye", "nominal"), (2, "by beads", "calibration")):
+            of = sample(name)
+            writer.capture(capture(identity))
+            writer.collection(collection(of))
+            density = {"measured": number, "stock": number, "volume_source": source}
+            text = json.dumps({**SUMMARY, "sample": name, "concentration_per_ml": density})
+            writer.measurement(measurement(identity, of, summary=text))
+    listed = run("list", path).stdout
+    assert listed.count("2e+11") == 2
+    assert listed.count("relative: the depth in view is nominal") == 1
+    rows = json.loads(run("list", path, "--json").stdout)
+    assert [row["volume_source"] for row in rows] == ["nominal", "calibration"]
+    assert "stock: 2e+11 (1e+11 to 4e+11) particles/mL, relative" in run("show", path, 1).stdout
+    assert "relative" not in run("show", path, 2).stdout
+
+
 def test_everything_of_a_measurement_is_shown(location):
     result = run("show", location, 2)
     assert result.exit_code == 0, result.output

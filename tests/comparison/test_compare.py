@@ -138,6 +138,10 @@ def test_fold_change_and_recovery_by_hand(base, other):
     assert found.recovery.high == pytest.approx(0.99 * math.exp(0.098), rel=1e-5)
     (test,) = found.equivalence
     assert (test.quantity, test.verdict) == ("recovery", "equivalent")
+    assert found.is_relative
+    assert found.to_dict()["concentration_per_ml"]["is_relative"] is True
+    calibrated = [replace(one, concentration=replace(one.concentration, volume_source="calibration")) for one in (a, b)]
+    assert not compare(calibrated[:1], calibrated[1:]).is_relative
     # Each side alone keeps its depth: 1.96 x sqrt(0.03² + 0.25²) = 0.4935
     assert math.log(found.concentration_per_ml.a.high / 1e11) == pytest.approx(0.4935, abs=1e-4)
     # With another light sheet the depths do not cancel: sqrt(0.05² + 2 x 0.25²) = 0.35707

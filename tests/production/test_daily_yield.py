@@ -121,6 +121,8 @@ def test_the_table_has_every_sample_every_day_and_the_sum(tmp_path):
     assert missing["particles"] == missing["particles_low"] == missing["volume_ml"] == ""
     assert float(missing["stock_per_ml"]) == 1e10
     assert rows[-1]["status"] == "incomplete"
+    # The first sample, its day, and the sum rest on a nominal depth.
+    assert [row["is_relative"] for row in rows] == ["yes", "no", "no"] * 2 + ["yes"]
     # 3.5e12 + 1e10 x 900 = 12.5e12
     assert float(rows[-1]["particles"]) == pytest.approx(12.5e12)
 

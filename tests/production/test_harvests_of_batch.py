@@ -83,3 +83,15 @@ def test_the_same_capture_in_two_samples_reaches_the_yield():
 def test_what_is_no_sample_is_no_harvest(role):
     other = outcome_of(Sample("1", "x", (), role=role), SUMMARY, "x", {"id": 8})
     assert harvests(other) == ()
+
+
+def test_days_with_one_blank_share_its_error():
+    density = SUMMARY["concentration_per_ml"]
+    parts = {**density["parts"], "blank": 0.05}
+    blank = {"sha256": ["b2", "b1"]}
+    summary = {**SUMMARY, "concentration_per_ml": {**density, "parts": parts}, "blank": blank}
+    outcomes = [outcome_of(Sample(day, day, (), volume_ml=1.0, facts={}), summary, day, {"id": 1}) for day in "12"]
+    first, second = harvests(*outcomes)
+    assert first.blank == second.blank == "b1 b2"
+    assert "blank b1 b2" in first.concentration.errors.keys() & second.concentration.errors.keys()
+    assert harvests(outcome("1", "a"))[0].blank is None

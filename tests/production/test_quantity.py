@@ -103,3 +103,15 @@ def test_what_an_interval_holds_beyond_its_parts_is_kept():
 @pytest.mark.parametrize("given", [({}, stock(0.1)), (PARTS, Estimate(1e8, 0.0, 3e8)), (PARTS, Estimate.missing())])
 def test_without_parts_or_a_positive_interval_there_are_no_sources(given):
     assert stock_quantity(given[1], given[0], 1, "a", None) is None
+
+
+def test_one_blank_of_two_days_counts_once_and_two_blanks_are_two():
+    """Days alike, 3 % of counts each, 5 % of the blank: 3/sqrt(2) beside 5, and with two blanks 5/sqrt(2)."""
+    parts = {"counting": 0.03, "captures": None, "volume": None, "dilution": None, "blank": 0.05}
+    sd = math.hypot(0.03, 0.05)
+    one, same, other = (
+        stock_quantity(stock(sd), parts, 1, name, None, blank) for name, blank in (("a", "x"), ("b", "x"), ("c", "y"))
+    )
+    assert total_of([one, same]).relative_sd == pytest.approx(math.hypot(0.03 / math.sqrt(2), 0.05))
+    assert total_of([one, other]).relative_sd == pytest.approx(sd / math.sqrt(2))
+    assert one.over(same).relative_sd == pytest.approx(0.03 * math.sqrt(2))  # in a ratio it cancels

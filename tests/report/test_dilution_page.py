@@ -77,6 +77,7 @@ def test_json_and_table_hold_the_same_numbers(written):
         assert float(row["measured_high_per_ml"]) == entry["measured_per_ml"]["high"]
         assert float(row["deviation"]) == entry["deviation"]
         assert row["is_usable"] == ("yes" if entry["is_usable"] else "no")
+        assert row["is_relative"] == ("yes" if entry["is_relative"] else "no")
         assert row["folder"] == entry["folder"]
     assert [row["is_usable"] for row in rows] == ["no", "yes", "yes", "yes"]
     assert rows[0]["flags"] == "crowded"

@@ -6,8 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from nta.agreement import CaptureResult, Reading, agreement_of
+from nta.blank import Blank
+from nta.concentration import Concentration, Parts
+from nta.estimate import Estimate
 from nta.report import render_page, save
 from nta.report.figures import figure_svg
+from nta.sensitivity import Reading as Line
+from nta.sensitivity import ThresholdSensitivity
 from nta.settings import Sourced
 
 _ATTRIBUTES_THAT_FETCH = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
@@ -85,6 +91,48 @@ def test_a_calibrated_volume_is_not_called_relative(example):
     text = _Page(render_page(example("warn_two_captures"))).text
     assert "Concentration relative" not in text
     assert "from a calibration" in text
+
+
+def test_the_parts_of_the_concentrations_uncertainty_are_listed(example):
+    text = _Page(render_page(example("ok"))).text
+    assert "relative standard uncertainties Counting 4.0 % particles come and go" in text
+    assert "Captures — one capture does not tell it Depth in view 25.0 % nominal" in text
+    assert "Dilution — not stated, taken as exact" in text
+    assert "Depth in view 25.0 % what the calibration states" in _Page(render_page(example("warn_two_captures"))).text
+    stated = replace(example("ok").concentration, parts=Parts(counting=0.04, volume=0.25, dilution=0.02, blank=0.015))
+    text = _Page(render_page(replace(example("ok"), concentration=stated, blank=_blank(None)))).text
+    assert "Blank 1.5 % the count of the blank, over what is left of the sample Dilution 2.0 % in the stock" in text
+    assert "Blank: water_1.avi, water_2.avi; 21 tracks sized; 20 % of what was counted." in text
+    assert "made of" not in _Page(render_page(example("blank"))).text
+
+
+def _blank(limit_per_ml):
+    paths = ("/data/water_1.avi", "/data/water_2.avi")
+    return Blank("blank", paths, (None, None), Estimate(4e7, 3e7, 5e7), Estimate(2e8, 1e8, 3e8), 21, limit_per_ml)
+
+
+def test_below_blank_stands_in_place_of_both_numbers_and_is_relative_too(example):
+    none = replace(Concentration.missing(), parts=Parts())
+    text = _Page(render_page(replace(example("ok"), concentration=none, blank=_blank(3e7)))).text
+    assert "Concentration relative" in text
+    assert "Measured, in the cell below blank: at most 3.00 × 10⁷" in text
+    assert "Stock, undiluted below blank: at most 3.00 × 10¹⁰" in text  # diluted 1:1000
+    assert "made of" not in text
+
+
+def test_every_concentration_of_the_page_is_called_relative(example):
+    one = example("ok")
+    captures = tuple(
+        CaptureResult(name, 100, 90, *(Reading(value, 0.05 * value) for value in (100.0, 99.0, 1e8, 30.0)))
+        for name in ("a.avi", "b.avi")
+    )
+    sensitivity = ThresholdSensitivity(tuple(Line(factor, 30.0, 90, 100.0, 1e8) for factor in (0.8, 1.0, 1.2)))
+    both = replace(one, agreement=agreement_of(captures), sensitivity=sensitivity)
+    text = _Page(render_page(both)).text
+    assert text.count("Particles per mL, relative") == 2
+    calibrated = replace(both, concentration=replace(one.concentration, volume_source="calibration"))
+    assert "relative Spots" not in _Page(render_page(calibrated)).text
+    assert "per mL, relative" not in _Page(render_page(calibrated)).text
 
 
 def test_an_unknown_dilution_says_what_to_do(example):

@@ -31,8 +31,8 @@ class Outcome:
 
     ``estimates`` holds the sizes in nm (the span as it is) and the concentrations per mL by name. ``record`` is the
     number of the analysis in the store, ``decision`` whether it counts, and ``reason`` why not. ``parts`` holds the
-    relative standard uncertainties of the concentration, ``captures_per_ml`` that of each capture, ``calibration``
-    and ``videos`` the hashes of the calibration file and of the captures.
+    relative standard uncertainties of the concentration, ``captures_per_ml`` that of each capture, ``calibration``,
+    ``blank`` and ``videos`` the hashes of the calibration file, of the blank's captures and of the captures.
     """
 
     sample: Sample
@@ -52,6 +52,7 @@ class Outcome:
     parts: Mapping[str, float | None] = field(default_factory=dict)
     captures_per_ml: tuple[float, ...] = ()
     calibration: str | None = None
+    blank: str | None = None
     videos: tuple[str, ...] = ()
 
     def estimate(self, name: str) -> Estimate:
@@ -160,6 +161,7 @@ def outcome_of(sample: Sample, summary: Mapping[str, Any], folder: str, row: Map
         parts=density.get("parts") or {},
         captures_per_ml=tuple(density.get("captures") or ()),
         calibration=summary.get("values", {}).get("calibration_sha256", {}).get("value"),
+        blank=_blank(summary),
         videos=_sources(summary),
     )
 
@@ -169,6 +171,12 @@ def _sources(summary: Mapping[str, Any]) -> tuple[str, ...]:
     export = summary.get("values", {}).get("export_sha256", {}).get("value")
     hashes = [capture.get("sha256") for capture in summary["captures"]]
     return tuple(sha256 for sha256 in (*hashes, export) if sha256 is not None)
+
+
+def _blank(summary: Mapping[str, Any]) -> str | None:
+    """Return the hashes of the captures of the blank that was subtracted."""
+    blank = summary.get("blank")
+    return None if blank is None else " ".join(sorted(one for one in blank["sha256"] if one is not None)) or None
 
 
 def harvests_of(batch: Batch) -> tuple[Harvest, ...]:
@@ -231,6 +239,7 @@ def harvest_of(outcome: Outcome, culture: Culture | None = None) -> Harvest:
         parts=outcome.parts,
         n_captures=len(outcome.captures_per_ml),
         calibration=outcome.calibration,
+        blank=outcome.blank,
         step=str(outcome.sample.facts.get("step", "")),
         culture=Culture() if culture is None else culture,
         videos=outcome.videos,

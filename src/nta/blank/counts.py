@@ -128,12 +128,12 @@ def net_concentration(
     if not net.low > 0.0:
         limit_per_ml = max(net.high, 0.0) * math.exp(NORMAL_95 * volume)
         return replace(sample, measured=Estimate.missing(), stock=None, parts=Parts(), captures_per_ml=()), limit_per_ml
-    between = math.hypot(own.captures, taken.captures) / net.value
     parts = Parts(
-        counting=math.hypot(own.counting, taken.counting) / net.value,
-        captures=between if between > 0.0 else sample.parts.captures,
+        counting=own.counting / net.value,
+        captures=own.captures / net.value if own.captures > 0.0 else sample.parts.captures,
         volume=volume if volume_is_common else math.hypot(own.volume, taken.volume) / net.value,
         dilution=sample.parts.dilution,
+        blank=math.hypot(taken.counting, taken.captures) / net.value,
     )
     stock = None
     if sample.stock is not None:

@@ -81,6 +81,7 @@ def compare(
         equivalence=tests,
         common=common,
         notes=_notes(side_a, side_b, basis, estimates),
+        is_relative=any(one.is_relative for one in (*a, *b)),
     )
 
 

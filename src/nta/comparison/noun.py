@@ -102,6 +102,8 @@ class Comparison:
         Values whose error is taken as the same on both sides, so that it cancels.
     notes : tuple of str
         What the intervals do not hold, and what is missing, one sentence each.
+    is_relative : bool
+        Whether a concentration of either side rests on a nominal depth.
     """
 
     a: tuple[str, ...]
@@ -115,6 +117,7 @@ class Comparison:
     equivalence: tuple[Equivalence, ...]
     common: tuple[str, ...]
     notes: tuple[str, ...]
+    is_relative: bool = False
 
     @property
     def is_missing(self) -> bool:
@@ -130,7 +133,11 @@ class Comparison:
             "mode_nm": self.mode_nm.to_dict(),
             "d50_nm": self.d50_nm.to_dict(),
             "shift_nm": self.shift_nm.to_dict(),
-            "concentration_per_ml": {"basis": self.basis, **self.concentration_per_ml.to_dict()},
+            "concentration_per_ml": {
+                "basis": self.basis,
+                "is_relative": self.is_relative,
+                **self.concentration_per_ml.to_dict(),
+            },
             "recovery": self.recovery.to_dict(),
             "equivalence": [test.to_dict() for test in self.equivalence],
             "common": list(self.common),

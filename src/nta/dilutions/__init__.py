@@ -157,9 +157,7 @@ def dilution_series(measurements: Sequence[Measurement], sample: str = "") -> Di
         dilutions=tuple(dilutions),
         line=line,
         usable=usable,
-        is_relative=any(
-            one.concentration.is_relative and not one.concentration.measured.is_missing for one in measurements
-        ),
+        is_relative=any(one.is_relative for one in dilutions),
     )
 
 
@@ -197,7 +195,7 @@ def _dilution(factor: float, measurement: Measurement, excess: float) -> Dilutio
     per_excess = (counted / measured.value) ** 2 / (len(concentration.captures_per_ml) or 1)
     captures_sd = math.sqrt(excess * per_excess)
     counting = parts.counting if math.isfinite(parts.counting) else _relative_sd(measured)
-    stated = parts.dilution if math.isfinite(parts.dilution) else 0.0
+    stated, blank = (part if math.isfinite(part) else 0.0 for part in (parts.dilution, parts.blank))
     return Dilution(
         factor=factor,
         status=measurement.status,
@@ -208,10 +206,11 @@ def _dilution(factor: float, measurement: Measurement, excess: float) -> Dilutio
         particles_per_frame=_known(measurement.counts.particles_per_frame),
         measured=measured,
         stock=Estimate.missing() if concentration.stock is None else concentration.stock,
-        own_sd=math.hypot(counting, captures_sd, stated),
+        own_sd=math.hypot(counting, captures_sd, stated, blank),
         captures_sd=captures_sd,
         per_excess=per_excess,
         volume_sd=parts.volume if math.isfinite(parts.volume) else 0.0,
+        is_relative=concentration.is_relative and not measured.is_missing,
     )
 
 

@@ -41,6 +41,8 @@ class Dilution:
         Stock over that of the usable range, less 1; NaN where there is no range.
     is_usable : bool
         Whether it lies in the usable range.
+    is_relative : bool
+        Whether its concentration rests on a nominal depth.
     """
 
     factor: float
@@ -58,6 +60,7 @@ class Dilution:
     volume_sd: float = 0.0
     deviation: float = math.nan
     is_usable: bool = False
+    is_relative: bool = False
 
     @property
     def name(self) -> str:
@@ -84,6 +87,7 @@ class Dilution:
             "own_relative_sd": _finite(self.own_sd),
             "deviation": _finite(self.deviation),
             "is_usable": self.is_usable,
+            "is_relative": self.is_relative,
         }
 
 

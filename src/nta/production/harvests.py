@@ -89,6 +89,8 @@ class Harvest:
         Captures behind it.
     calibration : str or None
         Hash of the calibration file; ``None`` for a nominal depth.
+    blank : str or None
+        Hashes of the captures of the blank that was subtracted; ``None`` without one.
     step : str
         Process step after which it was taken.
     culture : Culture
@@ -117,6 +119,7 @@ class Harvest:
     parts: Mapping[str, float | None] = field(default_factory=dict)
     n_captures: int = 0
     calibration: str | None = None
+    blank: str | None = None
     step: str = ""
     culture: Culture = field(default_factory=Culture)
     videos: tuple[str, ...] = ()
@@ -154,7 +157,7 @@ class Harvest:
         """Particles/mL with the sources of its error; ``None`` where it is missing or they are not on record."""
         if self._missing_stock() is not None or self.stock is None:
             return None
-        return stock_quantity(self.stock, self.parts, self.n_captures, self.name, self.calibration)
+        return stock_quantity(self.stock, self.parts, self.n_captures, self.name, self.calibration, self.blank)
 
     @property
     def volume(self) -> Quantity | None:

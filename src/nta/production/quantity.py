@@ -116,13 +116,18 @@ def _summed(weighted: list[tuple[float, Quantity]]) -> dict[str, Error]:
 
 
 def stock_quantity(
-    stock: Estimate, parts: Mapping[str, float | None], n_captures: int, name: str, calibration: str | None
+    stock: Estimate,
+    parts: Mapping[str, float | None],
+    n_captures: int,
+    name: str,
+    calibration: str | None,
+    blank: str | None = None,
 ) -> Quantity | None:
     """Return a stock concentration with the sources of its error; ``None`` where they are not on record.
 
     Counts, captures and dilution are the sample's own; the depth in view is that of all samples measured with the same
-    calibration file, or of all with a nominal depth. What the interval holds beyond these parts (a blank that was
-    subtracted) is the sample's own as well.
+    calibration file, or of all with a nominal depth, and the count of a blank that of all from which it was subtracted.
+    What the interval holds beyond these parts is the sample's own as well.
 
     Parameters
     ----------
@@ -136,13 +141,16 @@ def stock_quantity(
         By which the sample's own errors are told from those of others.
     calibration : str or None
         Hash of the calibration file; ``None`` for a nominal depth.
+    blank : str, optional
+        What tells the blank from others, such as the hashes of its captures.
     """
     if not (stock.low > 0.0 and stock.high < math.inf) or parts.get("counting") is None:
         return None
     freedom = {"captures": max(n_captures - 1.0, 1.0)}
+    sources = {"volume": f"depth by {calibration or 'nominal'}", "blank": f"blank {blank or f'of {name}'}"}
     errors = {
-        _source(part, name, calibration): Error(sd, freedom.get(part, math.inf))
-        for part in ("counting", "captures", "volume", "dilution")
+        sources.get(part, f"{part} of {name}"): Error(sd, freedom.get(part, math.inf))
+        for part in ("counting", "captures", "volume", "dilution", "blank")
         if (sd := parts.get(part)) is not None and sd > 0.0
     }
     found = Quantity(stock.value, errors)
@@ -150,7 +158,3 @@ def stock_quantity(
     if whole > found.relative_sd * (1.0 + _REST_BELOW):
         errors[f"rest of {name}"] = Error(math.sqrt(whole**2 - found.relative_sd**2))
     return found
-
-
-def _source(part: str, name: str, calibration: str | None) -> str:
-    return f"depth by {calibration or 'nominal'}" if part == "volume" else f"{part} of {name}"

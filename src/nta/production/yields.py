@@ -129,8 +129,9 @@ def sum_of(estimates: Iterable[Estimate]) -> Estimate:
 def daily_yield(harvests: Iterable[Harvest]) -> DailyYield:
     """Return particles per day and their sum.
 
-    The error of a calibration is common to all days and enters the sum once; counts, captures, dilutions and volumes
-    are each sample's own. Where the sources of one number are not on record, half-widths are added (:func:`sum_of`).
+    The errors of a calibration and of a blank are common to all days that rest on it and enter the sum once; counts,
+    captures, dilutions and volumes are each sample's own. Where the sources of one number are not on record,
+    half-widths are added (:func:`sum_of`).
 
     Parameters
     ----------

@@ -10,12 +10,16 @@ import numpy as np
 import pandas as pd
 
 from nta.diffusion import DEFAULT_MIN_TRACK, Diffusion
+from nta.distribution import MIN_TRACKS
 from nta.quality.registry import Flag, flag
 from nta.settings import Acquisition
 from nta.tracking import Tracks
 
 SPARSE_PER_FRAME: Final = 15.0
 CROWDED_PER_FRAME: Final = 100.0
+CROWDED_FIELD_PX: Final = 640 * 480
+"""Field of which that holds, px²: in one twice as large, twice as many spots are as far apart."""
+
 MIN_TRACKS_USED: Final = 100
 
 VALID_SHARE: Final = 0.5
@@ -43,7 +47,8 @@ class Counted(Protocol):
 def of_counts(captures: Sequence[tuple[str, Counted]], tracks: Tracks, diffusion: Diffusion) -> list[Flag]:
     """Return whether there were too few spots or tracks, or too many spots."""
     per_frame = _per_frame(captures)
-    return [*_of_numbers(captures, per_frame, diffusion), *_of_valid_tracks(tracks, per_frame, diffusion)]
+    most = CROWDED_PER_FRAME * max(1.0, _mean_field_px(tracks) / CROWDED_FIELD_PX)
+    return [*_of_numbers(captures, per_frame, most, diffusion), *_of_valid_tracks(tracks, per_frame, diffusion)]
 
 
 def _per_frame(captures: Sequence[tuple[str, Counted]]) -> float:
@@ -52,7 +57,16 @@ def _per_frame(captures: Sequence[tuple[str, Counted]]) -> float:
     return sum(len(found.table) for _, found in captures) / frames if frames else math.nan
 
 
-def _of_numbers(captures: Sequence[tuple[str, Counted]], per_frame: float, diffusion: Diffusion) -> list[Flag]:
+def _mean_field_px(tracks: Tracks) -> float:
+    """Return the area in which spots are found, px²; 0 where no field is known, as in a table of tracks."""
+    areas = [capture.field_px[2] * capture.field_px[3] for capture in tracks.captures]
+    known = [area for area in areas if math.isfinite(area)]
+    return float(np.mean(known)) if known else 0.0
+
+
+def _of_numbers(
+    captures: Sequence[tuple[str, Counted]], per_frame: float, most: float, diffusion: Diffusion
+) -> list[Flag]:
     n_tracks = len(diffusion.table)
     if n_tracks < MIN_TRACKS_USED:
         if per_frame < 1.0:
@@ -63,11 +77,15 @@ def _of_numbers(captures: Sequence[tuple[str, Counted]], per_frame: float, diffu
                     "that is good, otherwise use less dilution or a higher camera level",
                 )
             ]
+        told = (
+            "fewer than the sizes and the concentration need: record longer or more captures, or dilute less"
+            if n_tracks < MIN_TRACKS
+            else "record longer or more captures: the intervals are as wide as that says"
+        )
         return [
             flag(
                 "few_tracks",
-                f"only {n_tracks} particles could be followed for {diffusion.min_track} frames or more; record longer "
-                "or more captures: the intervals are as wide as that says",
+                f"only {n_tracks} particles could be followed for {diffusion.min_track} frames or more; {told}",
             )
         ]
     # Each capture shows another part of the liquid: eleven with 5 particles each are a sample of 55.
@@ -80,9 +98,12 @@ def _of_numbers(captures: Sequence[tuple[str, Counted]], per_frame: float, diffu
                 "15 to 100 measure best: dilute less, or record more captures",
             )
         ]
-    if per_frame > CROWDED_PER_FRAME:
+    if per_frame > most:
         return [
-            flag("crowded", f"{per_frame:.0f} particles per frame hide each other; 15 to 100 measure best: dilute more")
+            flag(
+                "crowded",
+                f"{per_frame:.0f} particles per frame hide each other; 15 to {most:.0f} measure best: dilute more",
+            )
         ]
     return []
 

@@ -51,7 +51,7 @@ def of_picture(captures: Captures, tracks: Tracks, diffusion: Diffusion) -> list
         if found.particles_per_frame >= _JUDGED_PER_FRAME
     ]
     return [
-        *(one for name, found in captures for one in _of_saturation(name, found)),
+        *_of_saturation(captures),
         *_of_noise([(name, found, _tracked(tracks, number)) for number, name, found in judged]),
         *_of_focus(
             [(name, found, _expected_sd_px(found, tracks, number, diffusion)) for number, name, found in judged]
@@ -59,15 +59,18 @@ def of_picture(captures: Captures, tracks: Tracks, diffusion: Diffusion) -> list
     ]
 
 
-def _of_saturation(name: str, detections: Detections) -> list[Flag]:
-    share = detections.appearance.saturated_share
-    if share <= SATURATED_SHARE:
+def _of_saturation(captures: Captures) -> list[Flag]:
+    """Return one flag for all captures: what is said eleven times is not read once."""
+    shares = [found.appearance.saturated_share for _, found in captures]
+    over = [name for (name, _), share in zip(captures, shares, strict=True) if share > SATURATED_SHARE]
+    if not over:
         return []
+    up_to = "up to " if len(over) > 1 else ""
     return [
         flag(
             "saturated",
-            f"{share:.1%} of the pixels of {name} are saturated: large particles look equally bright and lose "
-            "precision; lower the camera level or the shutter",
+            f"{up_to}{max(shares):.1%} of the pixels of {listed(over)} are saturated: large particles look "
+            "equally bright and lose precision; lower the camera level or the shutter",
         )
     ]
 

@@ -182,7 +182,7 @@ def of_values(values: Mapping[str, Sourced], concentration: Concentration) -> li
         flags.append(
             flag("assumed", f"not stated and therefore assumed: {stated}; give them, because the sizes depend on them")
         )
-    if concentration.is_relative:
+    if concentration.is_relative and not concentration.measured.is_missing:
         flags.append(
             flag(
                 "relative_concentration",

@@ -96,6 +96,7 @@ def table_row(dilution: Dilution) -> dict[str, Cell]:
         "own_relative_sd": dilution.own_sd,
         "deviation": dilution.deviation,
         "is_usable": "yes" if dilution.is_usable else "no",
+        "is_relative": "yes" if dilution.is_relative else "no",
         "flags": " ".join(dilution.flags),
         "folder": folder_name(dilution.factor),
         "message": dilution.message,

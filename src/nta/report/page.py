@@ -64,6 +64,14 @@ class ConcentrationRow(NamedTuple):
     note: str
 
 
+class PartRow(NamedTuple):
+    """One part of the uncertainty of the concentration, as text."""
+
+    name: str
+    share: str
+    why: str
+
+
 class ValueRow(NamedTuple):
     """One value that was used, as text."""
 
@@ -98,6 +106,9 @@ def _context(measurement: Measurement) -> dict[str, Any]:
         "peak_rows": peak_rows(measurement),
         "window_rows": window_rows(measurement),
         "concentration_rows": concentration_rows(measurement),
+        "part_rows": part_rows(measurement),
+        "is_relative": measurement.is_relative,
+        "blank_text": _blank_text(measurement),
         "capture_rows": capture_rows(measurement),
         "spread_rows": spread_rows(measurement),
         "threshold_rows": threshold_rows(measurement),
@@ -173,19 +184,62 @@ def peak_rows(measurement: Measurement) -> list[SizeRow]:
 def concentration_rows(measurement: Measurement) -> list[ConcentrationRow]:
     """Return the lines of the concentration table: in the cell, and in the undiluted sample."""
     concentration = measurement.concentration
-    rows = [_concentration_row("Measured, in the cell", concentration.measured)]
-    blank = measurement.blank
+    blank, limits = measurement.blank, measurement.below_blank()
+    rows = []
     if blank is not None:
-        limit = "" if blank.limit_per_ml is None else f"below blank: at most {fmt.scientific(blank.limit_per_ml)}"
         rows = [
             _concentration_row("Counted, before the blank", blank.before),
             _concentration_row("Blank", blank.concentration),
-            _concentration_row("Measured, in the cell", concentration.measured, limit),
         ]
     stock = Estimate.missing() if concentration.stock is None else concentration.stock
-    is_unknown = concentration.stock is None and not concentration.measured.is_missing
-    note = "dilution not known; give --dilution" if is_unknown else ""
-    return [*rows, _concentration_row("Stock, undiluted", stock, note)]
+    in_cell, of_stock = ("", "") if limits is None else (_at_most(limit) for limit in limits)
+    if concentration.stock is None and of_stock == "" and not (concentration.measured.is_missing and limits is None):
+        of_stock = "dilution not known; give --dilution"
+    return [
+        *rows,
+        _concentration_row("Measured, in the cell", concentration.measured, in_cell),
+        _concentration_row("Stock, undiluted", stock, of_stock),
+    ]
+
+
+def _at_most(limit_per_ml: float | None) -> str:
+    if limit_per_ml is None:
+        return ""
+    return f"below blank: at most {fmt.scientific(limit_per_ml)}" if limit_per_ml > 0.0 else "below blank"
+
+
+def part_rows(measurement: Measurement) -> list[PartRow]:
+    """Return what the interval of the concentration is made of, each a relative standard uncertainty."""
+    concentration, parts = measurement.concentration, measurement.concentration.parts
+    if concentration.measured.is_missing or math.isnan(parts.counting):
+        return []
+    depth = "nominal: instruments differ by as much" if concentration.is_relative else "what the calibration states"
+    several = len(concentration.captures_per_ml) > 1
+    rows = [
+        ("Counting", parts.counting, "particles come and go while they are counted"),
+        ("Captures", parts.captures, "beyond what counting explains" if several else "one capture does not tell it"),
+        ("Depth in view", parts.volume, depth),
+    ]
+    if measurement.blank is not None:
+        rows.append(("Blank", parts.blank, "the count of the blank, over what is left of the sample"))
+    if concentration.stock is not None:
+        is_stated = math.isfinite(parts.dilution)
+        rows.append(("Dilution", parts.dilution, "in the stock" if is_stated else "not stated, taken as exact"))
+    return [PartRow(name, _percent(sd), why) for name, sd, why in rows]
+
+
+def _percent(share: float) -> str:
+    text = fmt.fixed(100.0 * share)
+    return text if text == fmt.MISSING else f"{text} %"
+
+
+def _blank_text(measurement: Measurement) -> str:
+    """Return which blank was subtracted and how much it is of what was counted; empty without one."""
+    blank = measurement.blank
+    if blank is None:
+        return ""
+    share = "" if math.isnan(blank.fraction) else f"; {fmt.fixed(100.0 * blank.fraction, 0)} % of what was counted"
+    return f"Blank: {', '.join(map(_file_name, blank.paths))}; {fmt.count(blank.tracks_used)} tracks sized{share}."
 
 
 def _concentration_row(name: str, estimate: Estimate, note: str = "") -> ConcentrationRow:

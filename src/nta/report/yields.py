@@ -30,6 +30,7 @@ COLUMNS: Final = (
     "particles_low",
     "particles_high",
     "message",
+    "is_relative",
 )
 """Columns of ``yield.csv``; ``level`` is ``sample``, ``day`` (of its samples) or ``sum`` (of the days)."""
 
@@ -79,11 +80,13 @@ def table_rows(yields: DailyYield) -> list[dict[str, Cell]]:
             "status": "missing" if day.particles.is_missing else "ok",
             **_particles(day.particles),
             "message": "; ".join(day.reasons),
+            "is_relative": _yes(any(one.is_relative for one in yields.harvests if one.day == day.day)),
         }
         for day in yields.days
     ]
     status = "incomplete" if yields.missing_days else "ok"
     rows.append({"level": "sum", "status": status, **_particles(yields.total), "message": yields.message})
+    rows[-1]["is_relative"] = _yes(yields.is_relative)
     return rows
 
 
@@ -100,7 +103,12 @@ def _sample_row(harvest: Harvest) -> dict[str, Cell]:
         "volume_ml": harvest.volume_ml,
         **_particles(harvest.particles),
         "message": "; ".join(MISSING[code] for code in harvest.missing),
+        "is_relative": _yes(harvest.is_relative),
     }
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"
 
 
 def _particles(estimate: Estimate) -> dict[str, Cell]:

@@ -20,7 +20,7 @@ from nta.pipeline import analyze
 from nta.progress import Progress
 from nta.settings import Settings
 from nta.standards.beads import Beads, read_bead_manifest
-from nta.standards.suitability import append_trend, suitability, trend_path, worst
+from nta.standards.suitability import append_trend, suitability, trend_path, warnings_of, worst
 from nta.visibility import FULL_WIDTH_PER_CONSTANT
 
 __all__ = ["Beads", "append_trend", "calibrate", "read_bead_manifest", "trend_path"]
@@ -67,6 +67,8 @@ def calibrate(
         raise UsageError(
             "a calibration finds the depth from all beads; leave --calibration, --depth-um, --size-range out"
         )
+    # Another program's read-out, or a window, says nothing of the depth.
+    settings = settings.model_copy(update={"method": None, "windows_nm": ()})
     now = datetime.now(UTC)
     measured = [_measured(beads, settings, progress) for beads in standards]
     _check_one_setting(measured)
@@ -96,6 +98,7 @@ def calibrate(
         made_utc=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
         nta=nta.__version__,
         max_age_days=max_age_days,
+        warnings=warnings_of(measured),
     )
 
 

@@ -10,11 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from nta.calibration import Calibration, Check, HoldsFor, Verdict
+from nta.calibration import Calibration, HoldsFor
 from nta.csvtable import Cell, csv_text, write_whole
 from nta.errors import UsageError
 from nta.measurement import Measurement
 from nta.standards.beads import Beads
+from nta.system_check import Check, Verdict
 
 TREND_ENDING: Final = ".trend.csv"
 _TREND_COLUMNS: Final = (
@@ -46,7 +47,11 @@ _LIMITS: Final = {
     "tracks": (500.0, 100.0),
     "drift_um_s": (50.0, 100.0),
     "contradiction": (2.0, 3.0),
+    "warnings": (0.0, math.inf),
 }
+
+# These warnings say that few were seen, which the check of the tracks and the constant's uncertainty hold.
+_SAID_BY_TRACKS: Final = ("few_tracks", "sparse", "below_detection")
 
 
 def suitability(standards: Sequence[Beads], measured: Sequence[Measurement], contradiction: float) -> tuple[Check, ...]:
@@ -66,8 +71,15 @@ def suitability(standards: Sequence[Beads], measured: Sequence[Measurement], con
             if capture.tracks
         ),
         "contradiction": contradiction,
+        "warnings": float(len(warnings_of(measured))),
     }
     return tuple(_check(name, value) for name, value in values.items())
+
+
+def warnings_of(measured: Sequence[Measurement]) -> tuple[str, ...]:
+    """Return what the captures of the beads were warned of, ``code: sentence``, each once."""
+    flags = (flag for one in measured for flag in one.flags if flag.level != "info")
+    return tuple(dict.fromkeys(f"{flag.code}: {flag.message}" for flag in flags if flag.code not in _SAID_BY_TRACKS))
 
 
 def _check(name: str, value: float) -> Check:
@@ -103,7 +115,7 @@ def _trend_row(calibration: Calibration, calibration_file: Path) -> dict[str, Ce
     row: dict[str, Cell] = {
         "calibration": calibration_file.name,
         "verdict": calibration.verdict,
-        **{check.name: check.value for check in calibration.suitability},
+        **{check.name: check.value for check in calibration.suitability if check.name in _TREND_COLUMNS},
         **{part.name: getattr(calibration.holds_for, part.name) for part in fields(HoldsFor)},
     }
     for name in ("made_utc", "nta", "constant_um", "relative_sd", "mpp_from_beads", "localisation_error_nm"):

@@ -107,9 +107,17 @@ def rows(connection: Connection) -> list[dict[str, Any]]:
                 "decision": None if row is None else row["decision"],
                 "reason": None if row is None else row["reason"],
                 **{name: None if row is None else row[name] for name in _SHORT},
+                "volume_source": None if row is None else _volume_source(row["summary"]),
             }
         )
     return found
+
+
+def _volume_source(summary: str) -> str | None:
+    """Return whether the concentration of a summary rests on a calibrated or a nominal depth; ``None`` without one."""
+    density = json.loads(summary).get("concentration_per_ml", {})
+    measured = density.get("measured") or {}
+    return density.get("volume_source") if measured.get("value") is not None else None
 
 
 def _newest(connection: Connection) -> dict[int, Mapping[str, Any]]:

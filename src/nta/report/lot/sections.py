@@ -116,7 +116,8 @@ def _of_numbers(one: Collection) -> Iterator[Block]:
         rows.append((label, fmt.scientific(found.value), fmt.scientific_interval(found)))
     source = one.summary["concentration_per_ml"]["volume_source"]
     columns = (Column("Particles/mL", weight=2.0), Column("Value", True), Column("95 % interval", True, 2.0))
-    yield Table(columns, tuple(rows), "" if source is None else f"Depth in view: {source}")
+    relative = ", so that the numbers are relative" if source == "nominal" else ""
+    yield Table(columns, tuple(rows), "" if source is None else f"Depth in view: {source}{relative}")
 
 
 def _of_flags(one: Collection) -> Iterator[Block]:
