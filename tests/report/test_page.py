@@ -12,6 +12,7 @@ from nta.concentration import Concentration, Parts
 from nta.estimate import Estimate
 from nta.report import render_page, save
 from nta.report.figures import figure_svg
+from nta.report.page import value_row
 from nta.sensitivity import Reading as Line
 from nta.sensitivity import ThresholdSensitivity
 from nta.settings import Sourced
@@ -233,3 +234,17 @@ def test_the_key_numbers_stand_on_the_first_screen(tmp_path, example, chromium):
             assert box["y"] + box["height"] <= 900, selector
     finally:
         page.close()
+
+
+def test_each_capture_of_the_blank_stands_with_its_hash(example):
+    blank = replace(_blank(None), paths=("day 1/diluent.avi", "diluent_2.avi"), sha256=("ab" * 32, None))
+    text = _Page(render_page(replace(example("ok"), blank=blank))).text
+    assert f"diluent.avi blank, subtracted day 1/diluent.avi SHA-256 {'ab' * 32}" in text
+    assert "diluent_2.avi blank, subtracted" in text
+
+
+def test_a_depth_from_a_calibration_says_so():
+    depth = Sourced(9.761375, "command_line")
+    assert (value_row("depth_um", depth).origin, value_row("depth_um", depth).text) == ("command line", "9.761")
+    assert value_row("depth_um", depth, {"calibration"}).origin == "calibration"
+    assert value_row("false_per_frame", Sourced([1.16e-7, 9.1e-8], "video")).text == "1.2 × 10⁻⁷, 9.1 × 10⁻⁸"

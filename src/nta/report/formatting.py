@@ -67,7 +67,7 @@ DEFAULT: Final = "default"
 _RANGES: Final = ("frames", "size_range_nm")
 
 # The formulas behind these are not good to more digits.
-_DIGITS: Final[dict[str, int]] = {"viscosity_mpas": 4, "false_per_frame": 2}
+_DIGITS: Final[dict[str, int]] = {"viscosity_mpas": 4, "depth_um": 4, "false_per_frame": 2}
 
 
 def is_number(value: object) -> bool:
@@ -153,7 +153,7 @@ def plain(value: object, name: str = "") -> str:
     if isinstance(value, (list, tuple)):
         if name in _RANGES:
             return _range(*value)
-        parts = (f"({plain(part)})" if isinstance(part, (list, tuple)) else plain(part) for part in value)
+        parts = (f"({plain(part)})" if isinstance(part, (list, tuple)) else plain(part, name) for part in value)
         return ", ".join(parts) or "none"
     if isinstance(value, int):
         return str(value).replace("-", "−")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Container
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -91,8 +92,8 @@ def render_page(measurement: Measurement) -> str:
 
 def _context(measurement: Measurement) -> dict[str, Any]:
     values = measurement.values
-    conditions = [value_row(name, values[name]) for name in _CONDITIONS if name in values]
-    others = [value_row(name, sourced) for name, sourced in values.items() if name not in _CONDITIONS]
+    conditions = [value_row(name, values[name], values) for name in _CONDITIONS if name in values]
+    others = [value_row(name, sourced, values) for name, sourced in values.items() if name not in _CONDITIONS]
     has_result = not measurement.distribution.table.empty
     is_measured = measurement.status in ("ok", "warn")
     return {
@@ -109,6 +110,7 @@ def _context(measurement: Measurement) -> dict[str, Any]:
         "part_rows": part_rows(measurement),
         "is_relative": measurement.is_relative,
         "blank_text": _blank_text(measurement),
+        "blank_captures": _blank_captures(measurement),
         "capture_rows": capture_rows(measurement),
         "spread_rows": spread_rows(measurement),
         "threshold_rows": threshold_rows(measurement),
@@ -242,12 +244,17 @@ def _blank_text(measurement: Measurement) -> str:
     return f"Blank: {', '.join(map(_file_name, blank.paths))}; {fmt.count(blank.tracks_used)} tracks sized{share}."
 
 
+def _blank_captures(measurement: Measurement) -> list[tuple[str, str | None]]:
+    blank = measurement.blank
+    return [] if blank is None else list(zip(blank.paths, blank.sha256, strict=True))
+
+
 def _concentration_row(name: str, estimate: Estimate, note: str = "") -> ConcentrationRow:
     return ConcentrationRow(name, fmt.scientific(estimate.value), fmt.scientific_interval(estimate), note)
 
 
-def value_row(name: str, sourced: Sourced) -> ValueRow:
-    """Return one value as text with its unit and origin.
+def value_row(name: str, sourced: Sourced, names: Container[str] = ()) -> ValueRow:
+    """Return one value as text with its unit and origin, a depth's being a calibration among ``names``.
 
     What nobody stated of how the capture was taken is assumed, and may be wrong; what nobody stated of how to compute
     is a default, which the result keeps to.
@@ -255,12 +262,15 @@ def value_row(name: str, sourced: Sourced) -> ValueRow:
     label, unit = fmt.label(name)
     text = fmt.plain(sourced.value, name)
     is_unstated = sourced.origin == "assumed"
+    origin = fmt.DEFAULT if is_unstated and name not in _CONDITIONS else fmt.ORIGINS[sourced.origin]
+    if name == "depth_um" and "calibration" in names:
+        origin = "calibration"
     return ValueRow(
         name=name,
         label=label,
         text=text,
         unit=unit if sourced.value is not None else "",
-        origin=fmt.DEFAULT if is_unstated and name not in _CONDITIONS else fmt.ORIGINS[sourced.origin],
+        origin=origin,
         is_assumed=is_unstated and name in _CONDITIONS and sourced.value is not None,
     )
 
