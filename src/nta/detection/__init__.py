@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from nta.compilation import load_kernels
-from nta.detection.appearance import N_SAMPLE_FRAMES, Appearance, Frame, Samples, look
+from nta.detection.appearance import N_SAMPLE_FRAMES, Appearance, Samples, look
 from nta.detection.detectability import Detectability, detectability
 from nta.detection.engines import DEFAULT_ENGINE, spot_finder
 from nta.detection.model import DIMMEST, Detections
@@ -160,10 +160,10 @@ def _frames(settings: Settings) -> tuple[int, int | None]:
     return (0, None) if settings.frames is None else settings.frames
 
 
-def _sample(video: Video, window: tuple[slice, slice], settings: Settings) -> list[Frame]:
+def _sample(video: Video, window: tuple[slice, slice], settings: Settings) -> list[NDArray[Any]]:
     """Return a few frames spread over the video, each (height, width)."""
     start, stop = _frames(settings)
-    sampled = video.sample(N_SAMPLE_FRAMES, start, stop)
+    sampled: list[NDArray[Any]] = [*video.sample(N_SAMPLE_FRAMES, start, stop)]
     if not sampled and start > 0:
         raise SettingsError(
             f"{video.path.name} has {n_frames_of(video)} frames and --frames asks for those from {start}: give A:B "

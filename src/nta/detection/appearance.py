@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 from nta.detection.streams import CLIP_SD, CLIPPED_SD, RunningSum, core_sd
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
-Samples: TypeAlias = list[Frame] | Frame
+Samples: TypeAlias = list[NDArray[Any]] | NDArray[Any]
 """Frames spread over a video: a list of (height, width), or one array (n, height, width)."""
 
 N_SAMPLE_FRAMES: Final = 48
