@@ -72,7 +72,7 @@ def detect(
     appearance = look(samples, settings.invert, video.bit_depth)
     _reject_without_signal(video, samples, appearance)
     repeats = RepeatFilter(is_noisy(samples))
-    samples = np.stack(compared(samples))  # a copy: memory returns in one piece, which the search has use for
+    samples = np.stack([*compared(samples)])  # a copy: memory returns in one piece, which the search has use for
     chosen = _choose(appearance, samples, settings, field_px)
     values |= chosen.values(settings, appearance)
     dtype = samples[0].dtype

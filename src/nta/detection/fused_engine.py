@@ -209,7 +209,7 @@ class Locator:
         n_candidates = self._candidates()
         features = np.empty((n_candidates, N_COLUMNS))
         *_, refine, _ = _KERNELS[self.dtype.name]
-        disc = (self._disc, self._steps, self._half_widths, self._cosines, self._sines)
+        disc = (self._disc, self._steps, self._cosines, self._sines)
         n_features = refine(raw, self._image, self._places, n_candidates, *disc, scale, min_mass, features)
         if n_features == 0:
             return np.empty((0, N_COLUMNS))

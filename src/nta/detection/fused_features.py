@@ -25,7 +25,7 @@ CLOSE: Final = 1.0 - 1e-7
 
 @inner_kernel
 def _centred(
-    pixels: Pixels, at_y: int, at_x: int, height: int, width: int, half_widths: Integers
+    pixels: Pixels, at_y: int, at_x: int, height: int, width: int, disc: Places, steps: Integers
 ) -> tuple[int, int, float, float]:
     """Move the disc from a candidate's pixel until its centre of brightness lies within; return where it is.
 
@@ -34,22 +34,18 @@ def _centred(
     tuple
         Place in ``pixels`` of the corner of the square around the disc, its mass, and the centre, y and x.
     """
-    radius: Any = half_widths.size // 2
+    rows, columns = disc[0], disc[1]
+    radius: Any = np.int64(rows[steps.size - 1]) // 2
     corner, mass, centre_y, centre_x = 0, 0, 0.0, 0.0
     for _ in range(MAX_ITERATIONS):
         corner = (at_y - radius) * width + at_x - radius
+        square = pixels[corner:]
         mass, moment_y, moment_x = 0, 0, 0
-        for row in range(half_widths.size):
-            skipped = radius - half_widths[row]
-            start = corner + row * width + skipped
-            light, lever = 0, 0
-            for k in range(2 * half_widths[row] + 1):
-                pixel: Any = np.int64(pixels[start + k])
-                light += pixel
-                lever += pixel * k
-            mass += light
-            moment_y += light * row
-            moment_x += light * skipped + lever
+        for k in range(steps.size):
+            pixel: Any = np.int64(square[steps[k]])
+            mass += pixel
+            moment_y += pixel * rows[k]
+            moment_x += pixel * columns[k]
         relative_y, relative_x = moment_y / mass, moment_x / mass
         centre_y, centre_x = relative_y - radius + at_y, relative_x - radius + at_x
         off_y, off_x = relative_y - radius, relative_x - radius
@@ -69,7 +65,6 @@ def _refine(
     n_places: int,
     disc: Places,
     steps: Integers,
-    half_widths: Integers,
     cosines: Floats,
     sines: Floats,
     scale: float,
@@ -91,8 +86,6 @@ def _refine(
         Row and column of its pixels, counted from the corner of the square around it.
     steps : (pixels of the disc,) int64
         How far they are from that corner in the memory of a frame.
-    half_widths : (diameter,) int64
-        Reach of the disc to either side, for each of its rows.
     cosines, sines : (pixels of the disc,) float64
         Of twice the angle.
     scale, min_mass : float
@@ -112,7 +105,7 @@ def _refine(
     found = 0
     for i in range(n_places):
         at_y, at_x = np.int64(places[i]) // width, np.int64(places[i]) % width
-        corner, mass, centre_y, centre_x = _centred(pixels, at_y, at_x, height, width, half_widths)
+        corner, mass, centre_y, centre_x = _centred(pixels, at_y, at_x, height, width, disc, steps)
         if not mass / scale > min_mass:
             continue
         square, raw_square = pixels[corner:], raw_pixels[corner:]
@@ -136,11 +129,11 @@ def _refine(
     return found
 
 
-refine_8 = kernel(
-    "i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])"
-)(_refine)
+refine_8 = kernel("i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(
+    _refine
+)
 refine_16 = kernel(
-    "i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])"
+    "i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])"
 )(_refine)
 
 
