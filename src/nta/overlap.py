@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.detection.appearance import core_sd
+from nta.detection.streams import core_sd
 from nta.errors import RejectedError
 from nta.settings import Settings
 from nta.video import Video
@@ -67,7 +67,7 @@ def _of_differences(frames: Floats) -> tuple[float, float]:
     """Return how much neighbouring pixels change together, bright spots left out, and the 99.9 % quantile in sd."""
     differences = np.diff(frames, axis=0) / np.float32(np.sqrt(2.0))
     differences -= np.median(differences, axis=(1, 2), keepdims=True)
-    sd = core_sd(differences, least=0.2)
+    sd = core_sd(lambda: [differences.reshape(-1)], least=0.2)
     inside = np.abs(differences) <= _CLIP_SD * sd
     products = [
         float(np.mean((one * other)[both])) if (both := ok & next_ok).any() else 0.0

@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nta.compilation import load_kernels
-from nta.detection.appearance import N_SAMPLE_FRAMES, Appearance, look
+from nta.detection.appearance import N_SAMPLE_FRAMES, Appearance, Samples, look
 from nta.detection.detectability import Detectability, detectability
 from nta.detection.engines import DEFAULT_ENGINE, spot_finder
 from nta.detection.model import DIMMEST, Detections
 from nta.detection.search import COLUMNS, Search, n_frames_of, search_frames
-from nta.detection.threshold import choose_min_mass
+from nta.detection.threshold import choose_min_mass, compared
 from nta.detection.trackpy_engine import margin_px
 from nta.errors import RejectedError, SettingsError
 from nta.localisation import DISC_RADIUS_UM
@@ -68,21 +68,23 @@ def detect(
     left, top, width, height = field_px
     window = (slice(top, top + height), slice(left, left + width))
     load_kernels()
-    samples = _sample(video, window, settings)
+    samples: Samples = _sample(video, window, settings)
     appearance = look(samples, settings.invert, video.bit_depth)
     _reject_without_signal(video, samples, appearance)
+    repeats = RepeatFilter(is_noisy(samples))
+    samples = np.stack([*compared(samples)])  # a copy: memory returns in one piece, which the search has use for
     chosen = _choose(appearance, samples, settings, field_px)
     values |= chosen.values(settings, appearance)
-    repeats = RepeatFilter(is_noisy(samples))
+    dtype = samples[0].dtype
+    del samples
     finders = [
         spot_finder(
-            chosen.engine, (height, width), samples.dtype, chosen.diameter_px,
+            chosen.engine, (height, width), dtype, chosen.diameter_px,
             invert=appearance.inverted, gain=chosen.gain,
         )
         # trackpy keeps to one thread: nobody promises that two may run it at once.
         for _ in range(thread_count() if chosen.engine == "fused" else 1)
     ]  # fmt: skip
-    del samples
     asked = Search(
         window=window,
         frames=_frames(settings),
@@ -135,7 +137,7 @@ class _Choice(NamedTuple):
 
 
 def _choose(
-    appearance: Appearance, samples: NDArray[Any], settings: Settings, field_px: tuple[int, int, int, int]
+    appearance: Appearance, samples: Samples, settings: Settings, field_px: tuple[int, int, int, int]
 ) -> _Choice:
     """Return spot diameter and threshold, from the video unless stated, and how sure the detector then is."""
     *_, width, height = field_px
@@ -150,7 +152,7 @@ def _choose(
     min_mass, gain = settings.min_mass, 1
     if min_mass is None:
         min_mass, gain = choose_min_mass(appearance, diameter_px, samples, engine), appearance.detector_gain
-    sure = detectability(appearance, diameter_px, min_mass, samples.dtype, engine=engine, gain=gain)
+    sure = detectability(appearance, diameter_px, min_mass, samples[0].dtype, engine=engine, gain=gain)
     return _Choice(engine, diameter_px, min_mass, gain, sure)
 
 
@@ -158,10 +160,10 @@ def _frames(settings: Settings) -> tuple[int, int | None]:
     return (0, None) if settings.frames is None else settings.frames
 
 
-def _sample(video: Video, window: tuple[slice, slice], settings: Settings) -> NDArray[Any]:
-    """Return a few frames spread over the video, (n, height, width)."""
+def _sample(video: Video, window: tuple[slice, slice], settings: Settings) -> list[NDArray[Any]]:
+    """Return a few frames spread over the video, each (height, width)."""
     start, stop = _frames(settings)
-    sampled = video.sample(N_SAMPLE_FRAMES, start, stop)
+    sampled: list[NDArray[Any]] = [*video.sample(N_SAMPLE_FRAMES, start, stop)]
     if not sampled and start > 0:
         raise SettingsError(
             f"{video.path.name} has {n_frames_of(video)} frames and --frames asks for those from {start}: give A:B "
@@ -173,7 +175,9 @@ def _sample(video: Video, window: tuple[slice, slice], settings: Settings) -> ND
             "record a longer video",
             code="too_short",
         )
-    return np.stack([frame[window] for frame in sampled])
+    for number, frame in enumerate(sampled):
+        sampled[number] = np.ascontiguousarray(frame[window])  # one at a time: a cut one keeps the whole alive
+    return sampled
 
 
 def _field(video: Video, settings: Settings) -> tuple[int, int, int, int]:
@@ -188,8 +192,9 @@ def _field(video: Video, settings: Settings) -> tuple[int, int, int, int]:
     return settings.roi
 
 
-def _reject_without_signal(video: Video, samples: NDArray[Any], appearance: Appearance) -> None:
-    lowest, highest = int(samples.min()), int(samples.max())
+def _reject_without_signal(video: Video, samples: Samples, appearance: Appearance) -> None:
+    lowest = min(int(frame.min()) for frame in samples)
+    highest = max(int(frame.max()) for frame in samples)
     if lowest == highest:
         code, what = ("saturated", "white") if lowest >= appearance.full_scale else ("no_signal", "the same grey")
         raise RejectedError(

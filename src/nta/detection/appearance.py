@@ -7,27 +7,31 @@ operator; the numbers scale with camera gain, so that two camera levels lead to 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from nta.detection.streams import CLIP_SD, CLIPPED_SD, RunningSum, core_sd
+
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
+Samples: TypeAlias = list[NDArray[Any]] | NDArray[Any]
+"""Frames spread over a video: a list of (height, width), or one array (n, height, width)."""
 
 N_SAMPLE_FRAMES: Final = 48
 """Enough for a background whose noise adds 1 % to the variance of a centroid."""
 
-_CLIP_SD: Final = 3.0
-# Standard deviation of a normal distribution cut at 3 sd, in units of its own: sqrt(1 - 6 phi(3)/(2 Phi(3) - 1)).
-_CLIPPED_SD: Final = 0.98658
 _BACKGROUND_SMOOTHING_PX: Final = 4.0
 _NOISE_SMOOTHING_PX: Final = 32.0
 _DEFAULT_SPOT_SD_PX: Final = 1.35
 _MAX_LAG_PX: Final = 8
 _INVERTED_SKEWNESS: Final = -0.5
 _DETECTOR_NOISE_LEVELS: Final = 16.0
+_BAND_PIXELS: Final = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,12 @@ class Appearance:
         return -difference if self.inverted else difference
 
 
-def look(
-    samples: NDArray[np.uint8] | NDArray[np.uint16], inverted: bool | None = None, bit_depth: int | None = None
-) -> Appearance:
-    """Describe a video from frames spread over it.
+def look(samples: Samples, inverted: bool | None = None, bit_depth: int | None = None) -> Appearance:
+    """Describe a video from frames spread over it, in little more memory than they take.
 
     Parameters
     ----------
-    samples : (n, height, width) uint8 or uint16
+    samples : list of (height, width), or (n, height, width), uint8 or uint16
         Frames, in order, far enough apart that particles have moved.
     inverted : bool, optional
         Whether particles are dark; found from the skewness of the pixels when not given.
@@ -104,102 +106,124 @@ def look(
     """
     noise_sd = _noise_sd(samples)
     background = _background(samples, noise_sd)
-    residuals = samples - background
     if inverted is None:
-        inverted = _skewness(residuals) < _INVERTED_SKEWNESS
+        inverted = _skewness(samples, background) < _INVERTED_SKEWNESS
     full_scale = _full_scale(samples, bit_depth)
     return Appearance(
         background=background,
         noise_sd=noise_sd,
         noise_map=_noise_map(samples, noise_sd),
-        spot_sd_px=_spot_sd_px(residuals, noise_sd),
+        spot_sd_px=_spot_sd_px(samples, background, noise_sd),
         inverted=inverted,
-        saturated_share=float(np.mean(samples >= full_scale)),
+        saturated_share=sum(int(np.sum(frame >= full_scale)) for frame in samples) / (len(samples) * background.size),
         full_scale=full_scale,
     )
 
 
-def _full_scale(samples: NDArray[np.uint8] | NDArray[np.uint16], bit_depth: int | None) -> int:
+def _full_scale(samples: Samples, bit_depth: int | None) -> int:
     """Return the largest value the camera could give: 10-, 12- and 14-bit cameras do not fill 16 bits.
 
     A file that states fewer bits than its samples have room for is believed unless a sample is beyond them; 16 bits
     may only be how a camera of fewer was stored.
     """
-    if samples.dtype == np.uint8:
+    if samples[0].dtype == np.uint8:
         return 255
-    brightest = int(samples.max(initial=0))
+    brightest = max(int(frame.max(initial=0)) for frame in samples)
     if bit_depth is not None and bit_depth < 16 and brightest < 1 << bit_depth:
         return (1 << bit_depth) - 1
     return next(2**bits - 1 for bits in (10, 12, 14, 16) if brightest < 2**bits)
 
 
-def _noise_sd(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> float:
+def _noise_sd(samples: Samples) -> float:
     """Return the noise of one pixel from differences between frames, cut at 3 sd until it stands.
 
     The second moment of integers is not quantised as their median absolute deviation is.
     """
     if len(samples) < 2:
         return 1.0
-    differences = np.diff(samples.astype(np.float32), axis=0) / np.float32(math.sqrt(2.0))
-    differences -= np.median(differences, axis=(1, 2), keepdims=True)
-    return max(core_sd(differences, least=0.2), 1.0 / math.sqrt(12.0))
+    medians = [np.median(difference) for difference in _differences(samples)]
+
+    def centred() -> Iterator[NDArray[np.float32]]:
+        for (before, after), median in zip(pairwise(samples), medians, strict=True):
+            for rows in _bands(before):
+                yield (_difference(before[rows], after[rows]) - median).reshape(-1)
+
+    return max(core_sd(centred, least=0.2), 1.0 / math.sqrt(12.0))
 
 
-def core_sd(values: NDArray[np.float32], least: float = 1e-6) -> float:
-    """Return the standard deviation of the bulk of ``values``: cut at 3 sd until it stands, and made good for the cut.
-
-    ``least`` is the smallest one to cut at.
-    """
-    sd = float(np.std(values))
-    for _ in range(30):
-        core = values[np.abs(values) <= _CLIP_SD * max(sd, least)]
-        last, sd = sd, float(np.std(core, dtype=np.float64)) / _CLIPPED_SD
-        if abs(sd - last) <= 1e-4 * last:
-            break
-    return max(sd, least)
+def _difference(before: Frame, after: Frame) -> NDArray[np.float32]:
+    """Return what changed, with the noise of one frame."""
+    difference: NDArray[np.float32] = (after.astype(np.float32) - before) / np.float32(math.sqrt(2.0))
+    return difference
 
 
-def _noise_map(samples: NDArray[np.uint8] | NDArray[np.uint16], noise_sd: float) -> NDArray[np.float32]:
+def _differences(samples: Samples) -> Iterator[NDArray[np.float32]]:
+    return (_difference(before, after) for before, after in pairwise(samples))
+
+
+def _bands(frame: NDArray[Any], n_frames: int = 1) -> list[slice]:
+    """Return bands of rows that are small enough, in so many frames, for the processor's cache."""
+    height, width = frame.shape
+    step = max(1, _BAND_PIXELS // (n_frames * width))
+    return [slice(top, top + step) for top in range(0, height, step)]
+
+
+def _noise_map(samples: Samples, noise_sd: float) -> NDArray[np.float32]:
     """Return the noise place by place, from the same differences cut at 3 sd, smoothed over about a spot distance."""
+    shape = samples[0].shape
     if len(samples) < 2:
-        return np.full(samples.shape[1:], noise_sd, dtype=np.float32)
-    differences = np.diff(samples.astype(np.float32), axis=0) / np.float32(math.sqrt(2.0))
-    core = np.abs(differences) <= _CLIP_SD * noise_sd
-    total = gaussian_filter(np.sum(differences**2, axis=0, where=core), _NOISE_SMOOTHING_PX, mode="nearest")
-    count = gaussian_filter(np.sum(core, axis=0, dtype=np.float32), _NOISE_SMOOTHING_PX, mode="nearest")
-    local = np.sqrt(total / np.maximum(count, 1e-3)) / _CLIPPED_SD
+        return np.full(shape, noise_sd, dtype=np.float32)
+    total, count = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    for difference in _differences(samples):
+        core = np.abs(difference) <= CLIP_SD * noise_sd
+        np.add(total, difference**2, out=total, where=core)
+        count += core
+    total, count = (gaussian_filter(one, _NOISE_SMOOTHING_PX, mode="nearest") for one in (total, count))
+    local = np.sqrt(total / np.maximum(count, 1e-3)) / CLIPPED_SD
     smallest = np.float32(1.0 / math.sqrt(12.0))
     noise: NDArray[np.float32] = np.maximum(local, smallest).astype(np.float32)
     return noise
 
 
-def _background(samples: NDArray[np.uint8] | NDArray[np.uint16], noise_sd: float) -> NDArray[np.float32]:
+def _background(samples: Samples, noise_sd: float) -> NDArray[np.float32]:
     """Return the mean of what lies within 3 sd of the temporal median, smoothed; a median alone is an integer."""
-    median = np.median(samples, axis=0).astype(np.float32)
-    near = np.abs(samples - median) <= _CLIP_SD * noise_sd
-    total = np.sum(samples, axis=0, where=near, dtype=np.float64)
-    count = np.sum(near, axis=0)
-    mean = np.where(count > 0, total / np.maximum(count, 1), median)
+    mean = np.empty(samples[0].shape)
+    for rows in _bands(samples[0], len(samples)):
+        band = np.stack([frame[rows] for frame in samples])
+        median = np.median(band, axis=0).astype(np.float32)
+        near = np.abs(band - median) <= CLIP_SD * noise_sd
+        count = np.sum(near, axis=0)
+        total = np.sum(band, axis=0, where=near, dtype=np.float64)
+        mean[rows] = np.where(count > 0, total / np.maximum(count, 1), median)
     smooth: NDArray[np.float32] = gaussian_filter(mean, _BACKGROUND_SMOOTHING_PX, mode="nearest").astype(np.float32)
     return smooth
 
 
-def _skewness(residuals: NDArray[np.float32]) -> float:
-    centred = residuals - np.mean(residuals)
-    sd = float(np.std(centred))
-    # Products: a third power of 15 million pixels takes thirty times as long.
-    return 0.0 if sd == 0 else float(np.mean(centred * centred * centred, dtype=np.float64)) / sd**3
+def _skewness(samples: Samples, background: NDArray[np.float32]) -> float:
+    """Return the skewness of what is left without the background."""
+    mean, moments = np.float32(_mean_residual(samples, background)), np.zeros(3)
+    for frame in samples:
+        centred = (frame - background) - mean
+        square = centred * centred
+        # Products: a third power takes thirty times as long.
+        moments += [np.mean(one, dtype=np.float64) for one in (centred, square, square * centred)]
+    first, second, third = moments / len(samples)
+    variance = second - first**2
+    return 0.0 if variance <= 0.0 else float(third / variance**1.5)
 
 
-def _spot_sd_px(residuals: NDArray[np.float32], noise_sd: float) -> float:
+def _mean_residual(samples: Samples, background: NDArray[np.float32]) -> float:
+    return float(np.mean([np.mean(frame - background, dtype=np.float64) for frame in samples]))
+
+
+def _spot_sd_px(samples: Samples, background: NDArray[np.float32], noise_sd: float) -> float:
     """Return the spot width from the covariance of pixels r apart, A exp(-r²/(4 s²)); camera noise has none.
 
     Pixels count by brightness squared, so bright spots decide and dim ones only add noise.
     """
     lags = np.arange(1, _MAX_LAG_PX + 1)
-    centred = residuals - np.mean(residuals, axis=(1, 2), keepdims=True)
-    covariance = np.array([_covariance(centred, int(lag)) for lag in lags])
-    standard_error = noise_sd**2 / math.sqrt(2 * centred.size)
+    covariance = _covariances(samples, background)
+    standard_error = noise_sd**2 / math.sqrt(2 * len(samples) * background.size)
     if covariance[0] <= 8.0 * standard_error:
         return _DEFAULT_SPOT_SD_PX
     falling = np.minimum.accumulate(covariance) > 0.15 * covariance[0]
@@ -209,7 +233,13 @@ def _spot_sd_px(residuals: NDArray[np.float32], noise_sd: float) -> float:
     return math.sqrt(-0.25 / slope) if slope < 0 else _DEFAULT_SPOT_SD_PX
 
 
-def _covariance(centred: NDArray[np.float32], lag: int) -> float:
-    across = np.mean(centred[:, :, lag:] * centred[:, :, :-lag], dtype=np.float64)
-    down = np.mean(centred[:, lag:, :] * centred[:, :-lag, :], dtype=np.float64)
-    return float(across + down) / 2.0
+def _covariances(samples: Samples, background: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the covariance of pixels 1, 2, ... px apart, across and down."""
+    across, down = ([RunningSum() for _ in range(_MAX_LAG_PX)] for _ in range(2))
+    for frame in samples:
+        residual = frame - background
+        residual -= np.mean(residual)
+        for lag in range(1, _MAX_LAG_PX + 1):
+            across[lag - 1].add((residual[:, lag:] * residual[:, :-lag]).reshape(-1))
+            down[lag - 1].add((residual[lag:] * residual[:-lag]).reshape(-1))
+    return np.array([(one.mean + other.mean) / 2.0 for one, other in zip(across, down, strict=True)])

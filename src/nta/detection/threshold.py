@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-from nta.detection.appearance import Appearance, Frame, core_sd
+from nta.detection.appearance import Appearance, Frame, Samples
 from nta.detection.engines import DEFAULT_ENGINE, spot_finder
+from nta.detection.streams import core_sd
 from nta.settings import Engine
 
 FALSE_FEATURES_PER_FRAME: Final = 0.1
@@ -22,7 +22,7 @@ for noise that is somewhat more than the background tells (light of particles ou
 """
 
 _N_NOISE_FRAMES: Final = 24
-_N_COMPARED: Final = 12
+N_COMPARED: Final = 12
 _SEED: Final = 107
 _ILLUMINATION_SMOOTHING_PX: Final = 32.0
 
@@ -30,7 +30,7 @@ _ILLUMINATION_SMOOTHING_PX: Final = 32.0
 def choose_min_mass(
     appearance: Appearance,
     diameter_px: int,
-    samples: NDArray[np.uint8] | NDArray[np.uint16],
+    samples: Samples,
     engine: Engine = DEFAULT_ENGINE,
 ) -> float:
     """Return 1.5 times the mass that noise alone reaches in a tenth of the frames.
@@ -47,32 +47,47 @@ def choose_min_mass(
         What the video looks like.
     diameter_px : int
         Odd spot diameter of the detector.
-    samples : (n, height, width) uint8 or uint16
-        Frames spread over the video.
+    samples : list of (height, width), or (n, height, width), uint8 or uint16
+        Frames spread over the video, some of them from :func:`compared`.
     engine : {"fused", "trackpy"}
         Which program finds the spots.
     """
     random = np.random.default_rng(_SEED)
     illumination = gaussian_filter(appearance.background, _ILLUMINATION_SMOOTHING_PX, mode="nearest")
-    noise = [_noise_frame(illumination, appearance, random, samples.dtype) for _ in range(_N_NOISE_FRAMES)]
-    gain, dark = appearance.detector_gain, appearance.inverted
-    find = spot_finder(engine, samples.shape[1:], samples.dtype, diameter_px, invert=dark, gain=gain)
-    masses = [find(frame, 0.0)[:, 2] for frame in noise]
+    dtype, gain, dark = samples[0].dtype, appearance.detector_gain, appearance.inverted
+    find = spot_finder(engine, illumination.shape, dtype, diameter_px, invert=dark, gain=gain)
+    masses, grounds = [], []
+    for number in range(_N_NOISE_FRAMES):
+        frame = _noise_frame(illumination, appearance, random, dtype)
+        masses.append(find(frame, 0.0)[:, 2])
+        if number < N_COMPARED:
+            grounds.append(_rough(frame - illumination, diameter_px))
+    made = _bulk(grounds)
+    del grounds, find
     found = np.sort(np.concatenate(masses))[::-1]
     if found.size == 0:
         return 0.0
     # The mass of the rank allowed, between ranks where it is not a whole number.
     rank = FALSE_FEATURES_PER_FRAME * _N_NOISE_FRAMES
     reached = float(np.interp(rank, np.arange(1, found.size + 1), found))
-    some = samples[:: max(1, len(samples) // _N_COMPARED)]
-    seen = _roughness((frame - appearance.background for frame in some), diameter_px)
-    made = _roughness((frame - illumination for frame in noise[:_N_COMPARED]), diameter_px)
+    seen = _bulk([_rough(frame - appearance.background, diameter_px) for frame in compared(samples)])
     return SAFETY * reached * max(1.0, seen / made)
 
 
-def _roughness(grounds: Iterable[NDArray[np.float32]], diameter_px: int) -> float:
-    """Return the standard deviation of what a detector of this size sees, spots left out."""
-    return core_sd(np.stack([gaussian_filter(ground, 1.0) - uniform_filter(ground, diameter_px) for ground in grounds]))
+def compared(samples: Samples) -> Samples:
+    """Return the dozen frames, or a few more, whose ground is compared with noise."""
+    return samples[:: max(1, len(samples) // N_COMPARED)]
+
+
+def _rough(ground: NDArray[np.float32], diameter_px: int) -> NDArray[np.float32]:
+    """Return what a detector of this size sees of a ground."""
+    rough: NDArray[np.float32] = gaussian_filter(ground, 1.0) - uniform_filter(ground, diameter_px)
+    return rough
+
+
+def _bulk(grounds: list[NDArray[np.float32]]) -> float:
+    """Return the standard deviation of grounds, spots left out."""
+    return core_sd(lambda: (ground.reshape(-1) for ground in grounds))
 
 
 def _noise_frame(

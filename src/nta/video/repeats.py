@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ MAX_REPEATED_SHARE: Final = 0.02
 _NOISY_SHARE: Final = 0.05
 
 
-def is_noisy(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> bool:
-    """Return whether frames of a video, (n, height, width), differ by so much noise that equal ones are copies."""
+def is_noisy(samples: list[NDArray[Any]] | NDArray[Any]) -> bool:
+    """Return whether frames of a video, (height, width) each, differ by so much noise that equal ones are copies."""
     pairs = zip(samples[1:], samples[:-1], strict=True)
     return float(np.median([np.mean(after != before) for after, before in pairs])) > _NOISY_SHARE
 
