@@ -19,7 +19,7 @@ from nta.production.specification import Limit, Specification
 from nta.report import formatting as fmt
 from nta.report.lot import save_report
 from nta.report.lot.blocks import Notes, Pictures, Table
-from nta.report.lot.charts import rendered
+from nta.report.lot.charts import rendered, trend_figure
 from nta.report.lot.noun import Chain
 from nta.report.lot.numbers import csv_of, document_of, numbers_of
 from nta.report.lot.pdf import SIZES, pdf_of, story_of
@@ -199,6 +199,19 @@ def test_names_of_any_kind_do_no_harm(tmp_path):
     assert json.loads(files["report.json"])["lot"] == HOSTILE
 
 
+def test_letters_that_the_pdf_lacks_are_numbers_and_no_boxes(tmp_path):
+    made = Made("日 1", "\U0001f9ea", message="naïve\nfür 外泌", flags=[("drift", "warn", "外泌体")])
+    found = dossier(record(new_store(tmp_path), made), title="Charge 外泌体")
+    story = "\n".join(text_of(flowable) for flowable in story_of(sections_of(found), 400.0))
+    assert "Charge <U+5916 U+6CCC U+4F53>" in story
+    assert "<U+1F9EA> – day <U+65E5> 1" in story
+    assert "□" not in story
+    assert "外" not in story
+    (pictures,) = [block for block in sections_of(found).sections[0].blocks if isinstance(block, Pictures)]
+    (label,) = pictures.pictures[0].draw().axes[0].get_xticklabels()
+    assert label.get_text() == "<U+65E5> 1"
+
+
 def test_a_figure_names_its_axes_and_days_differ_by_more_than_colour(store):
     document = sections_of(dossier(store, forecast=FORECAST))
     (pictures,) = [block for block in document.sections[0].blocks if isinstance(block, Pictures)]
@@ -230,6 +243,29 @@ def test_a_baseline_gives_the_trends_their_limits(store):
     assert [point.record for point in d50.series.points][-1].endswith("day 2026-12-02")
     assert dossier(store, lot="LOT-8").trends[0].chart is None
     assert "provisional" in words_of(sections_of(found))
+
+
+def test_the_trend_figure_draws_three_charts_and_marks_what_breaks_a_rule(store):
+    """LOT-7 has D50 of 107, 108, 107, 108 nm: centre 107.5, s = 1/1.128, limits 107.5 ± 2.66."""
+    later = lot_of_days(1e11, lot="LOT-8")[0]
+    record(store, replace(later, day="last", name="x", d50_nm=115.0), replace(later, day="2026-12-01", name="y"))
+    (trend, *_) = dossier(store, lot="LOT-8", baseline_lot="LOT-7").trends
+    figure = trend_figure(trend)
+    individuals, ranges, averages = figure.axes
+    assert individuals.get_ylabel() == "D50\n(nm)"
+    assert (ranges.get_ylabel(), averages.get_ylabel()) == ("Moving range\n(nm)", "EWMA\n(nm)")
+    assert averages.get_xlabel() == "Day"
+    # By the date of the analysis, which is before December, and by the name that its day has
+    shown = [text.get_text() for text in averages.get_xticklabels()]
+    assert shown == ["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04", "last", "2026-12-01"]
+    assert {"104.8", "107.5", "110.2", "1"} <= {text.get_text() for text in individuals.texts}
+    # 115 - 108 = 7 nm, limit 3.27 nm; EWMA 0.2 x 115 + 0.8 x 107.6 = 109.1, limits 107.5 ± 0.84
+    squares = [
+        [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "s"]
+        for axes in (individuals, ranges, averages)
+    ]
+    assert squares[:2] == [[[4]], [[4, 5]]]
+    assert 4 in squares[2][0]
 
 
 def test_the_csv_is_the_numbers_with_the_name_of_the_lot(store):
