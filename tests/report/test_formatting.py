@@ -74,3 +74,17 @@ def test_names_become_words_with_their_unit(name, expected):
 )
 def test_any_value_is_text(value, name, text):
     assert fmt.plain(value, name) == (fmt.scientific(2e7, 6) if text == "2e+07" else text)
+
+
+@pytest.mark.parametrize(
+    ("name", "origin", "is_nano_read", "text"),
+    [
+        ("dilution", "sidecar", False, "manifest"),
+        ("dilution", "sidecar", True, ".nano or manifest"),
+        ("calibration", "sidecar", True, "manifest"),
+        ("mpp", "sidecar", True, ".nano beside the video"),
+        ("dilution", "command_line", False, "command line"),
+    ],
+)
+def test_an_origin_says_which_file_it_was(name, origin, is_nano_read, text):
+    assert fmt.origin_of(name, origin, is_nano_read=is_nano_read) == text

@@ -104,15 +104,15 @@ def test_the_bad_day_and_nothing_else_is_flagged(store):
 
 def test_what_is_assumed_flagged_or_left_out_stands_on_the_first_page(tmp_path):
     assumed = {"mpp": {"value": 0.14, "origin": "assumed"}, "seed": {"value": 0, "origin": "assumed"}}
-    harvest = Made(
-        "1", "h", values=assumed, flags=[("drift", "warn", "it flows")], excluded=[("/data/z.avi", "bubble")], facts={}
-    )
+    flags = [("drift", "warn", "it flows"), ("volume_uncertain", "info", "a tenth"), ("blank_used", "info", "less b")]
+    harvest = Made("1", "h", values=assumed, flags=flags, excluded=[("/data/z.avi", "bubble")], facts={})
     blank = Made("1", "b", role="blank", status="warn", flags=[("few_tracks", "warn", "5"), ("drift", "warn", "flow")])
     found = dossier(record(new_store(tmp_path), harvest, blank))
     texts = {f"{note.head}: {note.text}" for note in first_notes(found)}
     assert "h: Drift: it flows" in texts
     assert "b: Drift: flow" in texts  # few tracks are what a blank should have
     assert not any("Few tracks" in text for text in texts)
+    assert "Noted on the pages of samples: volume uncertain (h); blank used (h)" in texts
     assert "Assumed, not read: Pixel size 0.14 µm/px (h)" in texts
     assert not any("Seed" in text for text in texts)  # a default, not a guess at how it was filmed
     assert any("Volume exact" in text for text in texts)

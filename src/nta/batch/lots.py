@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nta.batch.manifest import Manifest
-from nta.batch.outcomes import SIZES, Batch, Outcome, fact_of, harvest_of, harvests_of
+from nta.batch.outcomes import SIZES, Batch, Outcome, fact_of, harvest_of, harvests_of, without_old_names
 from nta.batch.recorded import Recorded, curve_of, told_apart
 from nta.errors import UsageError
 from nta.estimate import Estimate
@@ -89,6 +89,7 @@ def _only_pool(of_lot: Batch, name: str) -> Outcome | None:
 
 
 def _lot(of_lot: Batch, name: str, curve: Curve) -> Lot:
+    of_lot = replace(of_lot, outcomes=without_old_names(of_lot.outcomes))
     pool_outcome = _only_pool(of_lot, name)
     samples = {one.sample.name: one for one in of_lot.outcomes if one.sample.role == "sample"}
     yields = daily_yield(harvests_of(of_lot))

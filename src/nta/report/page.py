@@ -83,8 +83,9 @@ def render_page(measurement: Measurement) -> str:
 
 def _context(measurement: Measurement) -> dict[str, Any]:
     values = measurement.values
-    conditions = [value_row(name, values[name]) for name in _CONDITIONS if name in values]
-    others = [value_row(name, sourced) for name, sourced in values.items() if name not in _CONDITIONS]
+    rows = [value_row(name, sourced, is_nano_read="experiment" in values) for name, sourced in values.items()]
+    conditions = sorted((row for row in rows if row.name in _CONDITIONS), key=lambda row: _CONDITIONS.index(row.name))
+    others = [row for row in rows if row.name not in _CONDITIONS]
     has_result = not measurement.distribution.table.empty
     is_measured = measurement.status in ("ok", "warn")
     return {
@@ -192,7 +193,7 @@ def _concentration_row(name: str, estimate: Estimate, note: str = "") -> Concent
     return ConcentrationRow(name, fmt.scientific(estimate.value), fmt.scientific_interval(estimate), note)
 
 
-def value_row(name: str, sourced: Sourced) -> ValueRow:
+def value_row(name: str, sourced: Sourced, *, is_nano_read: bool = False) -> ValueRow:
     """Return one value as text with its unit and origin.
 
     What nobody stated of how the capture was taken is assumed, and may be wrong; what nobody stated of how to compute
@@ -201,12 +202,13 @@ def value_row(name: str, sourced: Sourced) -> ValueRow:
     label, unit = fmt.label(name)
     text = fmt.plain(sourced.value, name)
     is_unstated = sourced.origin == "assumed"
+    origin = fmt.origin_of(name, sourced.origin, is_nano_read=is_nano_read)
     return ValueRow(
         name=name,
         label=label,
         text=text,
         unit=unit if sourced.value is not None else "",
-        origin=fmt.DEFAULT if is_unstated and name not in _CONDITIONS else fmt.ORIGINS[sourced.origin],
+        origin=fmt.DEFAULT if is_unstated and name not in _CONDITIONS else origin,
         is_assumed=is_unstated and name in _CONDITIONS and sourced.value is not None,
     )
 

@@ -46,7 +46,7 @@ def verdict_of(dossier: Dossier) -> tuple[Level, str, str]:
 
 def _attention(dossier: Dossier) -> Iterator[Block]:
     notes = [*_of_chain(dossier), *_of_lot(dossier), *_of_samples(dossier), *_of_exclusions(dossier)]
-    notes += _of_assumptions(dossier)
+    notes += [*_of_assumptions(dossier), *_of_remarks(dossier)]
     yield Notes(tuple(notes)) if notes else Text("Nothing was assumed, and nothing is flagged.")
 
 
@@ -76,6 +76,17 @@ def _of_samples(dossier: Dossier) -> list[Note]:
                 text = f"{fmt.words(flag['code'])}: {flag['message']}"
                 found.setdefault((flag["level"], text), []).append(one.name)
     return [Note(level, _names(names), text) for (level, text), names in found.items()]
+
+
+def _of_remarks(dossier: Dossier) -> list[Note]:
+    """Return which samples have notes on their pages, in one line: each of them is there with what to do."""
+    found: dict[str, list[str]] = {}
+    for one in dossier.by_day:
+        for flag in (one.summary or {}).get("flags", []):
+            if flag["level"] == "info":
+                found.setdefault(fmt.words(flag["code"]).lower(), []).append(one.name)
+    texts = [f"{words} ({_names(list(dict.fromkeys(names)))})" for words, names in found.items()]
+    return [Note("info", "Noted on the pages of samples", "; ".join(texts))] if texts else []
 
 
 def _of_exclusions(dossier: Dossier) -> list[Note]:

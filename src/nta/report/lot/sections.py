@@ -217,8 +217,9 @@ def _settings(dossier: Dossier) -> Section:
     found: dict[tuple[str, str, str, str], list[str]] = {}
     measured = [one for one in dossier.by_day if one.summary is not None]
     for one in measured:
-        for name, entry in (one.summary or {})["values"].items():
-            row = value_row(name, Sourced(entry["value"], entry["origin"]))
+        values = (one.summary or {})["values"]
+        for name, entry in values.items():
+            row = value_row(name, Sourced(entry["value"], entry["origin"]), is_nano_read="experiment" in values)
             found.setdefault((row.label, row.text, row.unit, row.origin), []).append(one.name)
     headings = (("Setting", 2.4), ("Value", 2.0), ("Origin", 1.2), ("Samples", 2.4))
     columns = tuple(Column(name, weight=weight) for name, weight in headings)
