@@ -171,7 +171,9 @@ def trend_figure(trend: Trend) -> Figure:
         _label_places(panels[-1], labels)
         panels[-1].set_xlabel("Day")
 
-    return _panels(*((_WIDE_INCHES, (1.0,)) if chart is None else (_CHARTS_INCHES, (1.6, 1.0, 1.0))), draw)
+    if chart is None:
+        return _panels(_WIDE_INCHES, (1.0,), draw)
+    return _panels(_CHARTS_INCHES, (1.6, 1.0, 1.0), draw)
 
 
 def _individuals(axes: Axes, chart: ControlChart, name: str) -> None:
@@ -233,7 +235,7 @@ def _panels(inches: tuple[float, float], heights: tuple[float, ...], draw: Calla
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=inches, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
-        draw(figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0])
+        draw(list(figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]))
         return figure
 
 
