@@ -142,6 +142,32 @@ def test_every_source_setting_and_assay_is_listed(store):
     assert sum(section.is_new_page for section in document.sections) == 8 + 4
 
 
+def test_the_recovery_of_every_step_and_of_their_chain_stands_in_front(tmp_path):
+    """300 mL of 4e9 = 1.2e12; 290 mL of 4e9 = 1.16e12 (96.7 %); 10 mL of 5.8e10 of it = 5.8e11 (50 %); chain 48.3 %."""
+    steps = (
+        Made("1", "raw", 4e9, volume_ml=300.0),
+        Made("1", "clear", 4e9, facts={"step": "clarification", "volume_in_ml": 300.0, "volume_out_ml": 290.0}),
+        Made("1", "end", 5.8e10, facts={"step": "concentration", "volume_in_ml": 290.0, "volume_out_ml": 10.0}),
+    )
+    found = dossier(record(new_store(tmp_path), *steps))
+    rows = [
+        (one.level, one.day, round(one.estimate.value, 2)) for one in numbers_of(found) if one.quantity == "recovery"
+    ]
+    expected = [
+        ("day", "day 1", 48.33),
+        ("step", "day 1, clarification", 96.67),
+        ("step", "day 1, concentration", 50.0),
+    ]
+    assert rows == expected
+    tables = [block for block in sections_of(found).sections[0].blocks if isinstance(block, Table)]
+    (table,) = [one for one in tables if one.caption.startswith("Recovery")]
+    assert [row[:2] for row in table.rows] == [
+        ("day 1, clarification", "96.7"),
+        ("day 1, concentration", "50.0"),
+        ("day 1, all", "48.3"),
+    ]
+
+
 def test_verdicts_are_those_of_the_specification_and_say_what_is_open(store):
     rules = Specification("x", "1", (Limit("d50_nm", 90.0, 130.0), Limit("potency_percent", 80.0)), "a" * 64)
     found = dossier(store, specification=rules)
