@@ -147,10 +147,13 @@ def summary_lines(dossier: Dossier) -> list[str]:
     from nta_cli.console import number_text
 
     yields = dossier.lot.yields
+    n_known = len(yields.days) - len(yields.missing_days)
+    sum_of = f"sum of {n_known} of {len(yields.days)} days" if yields.missing_days else "sum"
     lines = [f"{dossier.title}: {yields.message}"]
-    for label, estimate in [*((f"day {day.day}", day.particles) for day in yields.days), ("sum", yields.total)]:
+    for label, estimate in [*((f"day {day.day}", day.particles) for day in yields.days), (sum_of, yields.total)]:
         ends = f"{number_text(estimate.low, '.3g')} to {number_text(estimate.high, '.3g')}"
-        lines.append(f"  {label}: {number_text(estimate.value, '.3g')} particles ({ends})")
+        known = f"{number_text(estimate.value, '.3g')} particles ({ends})"
+        lines.append(f"  {label}: {'no number of particles' if estimate.is_missing else known}")
     if dossier.assessment is not None:
         lines.append(f"verdict: {dossier.assessment.overall}")
         lines += [f"  {one.result}: {one.limit.rule}: {one.reason}" for one in dossier.assessment.verdicts]

@@ -79,17 +79,17 @@ def _print(found: Trend) -> None:
     console = make_console()
     unit = f", {series.unit}" if series.unit else ""
     table = Table(title=f"{series.attribute}{unit}", title_justify="left", header_style="bold")
-    for heading in ("date", "record", "value", "moving range", "EWMA", "what it breaks"):
+    for heading in ("day", "record", "value", "moving range", "EWMA", "what it breaks"):
         table.add_column(heading, justify="right" if heading in ("value", "moving range", "EWMA") else "left")
     if chart is None:
         for at in series.points:
-            table.add_row(f"{at.date:%Y-%m-%d}", printable(at.record), number_text(at.value, ".4g"), "", "", "")
+            table.add_row(printable(at.place), printable(at.record), number_text(at.value, ".4g"), "", "", "")
         console.print(table)
         console.print("no baseline is stated, so there are no limits; name a lot with --baseline")
         return
-    for one in chart.points:
+    for at, one in zip(series.measured, chart.points, strict=True):
         numbers = (number_text(number, ".4g") for number in (one.value, one.moving_range, one.ewma))
-        table.add_row(f"{one.date:%Y-%m-%d}", printable(one.record), *numbers, "; ".join(one.reasons))
+        table.add_row(printable(at.place), printable(one.record), *numbers, "; ".join(one.reasons))
     console.print(table)
     provisional = "; fewer than 20: provisional" if chart.baseline.is_provisional else ""
     console.print(

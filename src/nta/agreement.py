@@ -355,12 +355,11 @@ def _p_disagree(values: Floats, sds: Floats) -> float:
 
 def _outlier(values: Floats, sds: Floats) -> int | None:
     """Return which value Grubbs' test finds, where it also lies beyond its own error and that of the others."""
-    n = values.size
     found = grubbs_outlier(values)
     if found is None:
         return None
-    others = np.arange(n) != found
-    error = math.sqrt(float(sds[found] ** 2 + np.sum(sds[others] ** 2) / (n - 1) ** 2))
+    others = np.arange(values.size) != found
+    error = math.sqrt(float(sds[found] ** 2 + np.sum(sds[others] ** 2) / (values.size - 1) ** 2))
     # Where no error is known, Grubbs alone decides.
     return None if abs(float(values[found] - values[others].mean())) <= OUTLIER_SDS * error else found
 

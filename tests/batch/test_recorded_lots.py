@@ -169,6 +169,35 @@ def test_a_range_of_days_holds_the_days_of_all_lots_told_apart(store):
         of_days(store, date(2026, 11, 3), date(2026, 11, 2))
 
 
+def test_a_renamed_sample_counts_once_its_old_name_is_excluded(store):
+    """2 days of 12 mL: 1.2e12 and 2.4e12; the second goes by another name and day now."""
+    first, second, *beads = lot_of_days(1e11, 2e11)
+    video = (f"{second.name}.avi",)
+    record(store, first, second, *beads, replace(second, day="2026-11-03", name="renamed", videos=video))
+    document = reported(store)
+    assert particles(document) == pytest.approx(1.2e12)
+    (message,) = [one["message"] for one in document["numbers"] if one["quantity"] == "same_video"]
+    assert "2026-11-02/harvest 2026-11-02 (analysis 2), 2026-11-03/renamed (analysis 5)" in message
+    assert "nta mark" in message
+    store.decide(2, "excluded", "renamed")
+    document = reported(store)
+    assert {code for code, level in findings(document) if level == "fail"} == set()
+    assert document["days"] == ["2026-11-01", "2026-11-03"]
+    assert particles(document) == pytest.approx(3.6e12)
+    # Of what is excluded without a namesake the day is missing
+    store.decide(5, "excluded", "dropped")
+    assert "2026-11-03" in reported(store)["missing_days"]
+
+
+def test_a_renamed_pool_is_one_pool(store):
+    pool = Made("2026-11-01", "pool", 1e11, role="pool", videos=("pool.avi",))
+    record(store, *lot_of_days(1e11), pool, replace(pool, name="the pool"))
+    with pytest.raises(UsageError, match="has 2 pools"):
+        reported(store)
+    store.decide(3, "excluded", "renamed")
+    assert [one["value"] for one in reported(store)["numbers"] if one["quantity"] == "concentration"] == [1e11]
+
+
 def test_only_a_date_is_a_date():
     assert date_of("2026-11-01") == date(2026, 11, 1)
     assert date_of("1") is None

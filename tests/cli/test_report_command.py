@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from lot_records import Made, lot_of_days, new_store, record
 
+from nta.batch.dossiers import dossier_of
+from nta.batch.recorded import of_lot
 from nta_cli.main import cli
+from nta_cli.report import summary_lines
 
 SPECIFICATION = """schema = "nta.specification/1"
 name = "bulk"
@@ -39,6 +43,16 @@ def test_a_lot_with_everything_that_can_be_asked_for(folder):
     assert "verdict: pass" in done.output
     assert "warn: day 2026-11-03: 3.6e+11" in done.output
     assert b"/MediaBox [ 0 0 612 792 ]" in (folder / "r" / "report.pdf").read_bytes()
+
+
+def test_a_day_without_a_number_is_said_so_and_the_sum_says_what_it_lacks(tmp_path):
+    """Day 2 has no volume: 12 mL x (1 + 3)e11 per mL are those of the other two."""
+    first, second, third, *beads = lot_of_days(1e11, 2e11, 3e11)
+    store = record(new_store(tmp_path), first, replace(second, volume_ml=None), third, *beads)
+    lines = summary_lines(dossier_of(store, of_lot(store, None), "LOT-7"))
+    assert "  day 2026-11-02: no number of particles" in lines
+    assert any(line.startswith("  sum of 2 of 3 days: 4.8e+12 particles (") for line in lines)
+    assert any(line.startswith("fail: the pooled distribution lacks 2026-11-02/harvest 2026-11-02:") for line in lines)
 
 
 def test_json_is_the_file_and_nothing_else(folder):

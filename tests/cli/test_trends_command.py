@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,13 @@ def test_a_lot_gives_the_limits_and_the_rule_is_named_at_the_point(folder):
     shown = run(folder, "--baseline", "LOT-7").output
     assert "Nelson" in shown
     assert "provisional" in shown
+
+
+def test_a_day_that_is_no_date_goes_by_its_name(folder):
+    record(new_store(folder), replace(BASELINE[0], day="third", name="late", lot="LOT-8"))
+    rows = [line for line in run(folder, "--baseline", "LOT-7").output.splitlines() if "third" in line]
+    assert any(re.match(r"\W*third\W", row) for row in rows)
+    assert any(re.match(r"\W*2026-11-01\W", line) for line in run(folder).output.splitlines())
 
 
 def test_without_a_baseline_the_values_are_listed_without_limits(folder):

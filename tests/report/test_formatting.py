@@ -74,3 +74,19 @@ def test_names_become_words_with_their_unit(name, expected):
 )
 def test_any_value_is_text(value, name, text):
     assert fmt.plain(value, name) == (fmt.scientific(2e7, 6) if text == "2e+07" else text)
+
+
+@pytest.mark.parametrize(
+    ("name", "origin", "names", "text"),
+    [
+        ("dilution", "sidecar", (), "manifest"),
+        ("dilution", "sidecar", ("experiment",), ".nano or manifest"),
+        ("calibration", "sidecar", ("experiment",), "manifest"),
+        ("mpp", "sidecar", ("experiment",), ".nano beside the video"),
+        ("dilution", "command_line", (), "command line"),
+        ("depth_um", "command_line", (), "command line"),
+        ("depth_um", "command_line", ("calibration",), "calibration"),
+    ],
+)
+def test_an_origin_says_which_file_it_was(name, origin, names, text):
+    assert fmt.origin_of(name, origin, names) == text

@@ -19,7 +19,7 @@ from nta.production.specification import Limit, Specification
 from nta.report import formatting as fmt
 from nta.report.lot import save_report
 from nta.report.lot.blocks import Notes, Pictures, Table
-from nta.report.lot.charts import rendered
+from nta.report.lot.charts import rendered, trend_figure
 from nta.report.lot.noun import Chain
 from nta.report.lot.numbers import csv_of, document_of, numbers_of
 from nta.report.lot.pdf import SIZES, pdf_of, story_of
@@ -104,15 +104,15 @@ def test_the_bad_day_and_nothing_else_is_flagged(store):
 
 def test_what_is_assumed_flagged_or_left_out_stands_on_the_first_page(tmp_path):
     assumed = {"mpp": {"value": 0.14, "origin": "assumed"}, "seed": {"value": 0, "origin": "assumed"}}
-    harvest = Made(
-        "1", "h", values=assumed, flags=[("drift", "warn", "it flows")], excluded=[("/data/z.avi", "bubble")], facts={}
-    )
+    flags = [("drift", "warn", "it flows"), ("volume_uncertain", "info", "a tenth"), ("blank_used", "info", "less b")]
+    harvest = Made("1", "h", values=assumed, flags=flags, excluded=[("/data/z.avi", "bubble")], facts={})
     blank = Made("1", "b", role="blank", status="warn", flags=[("few_tracks", "warn", "5"), ("drift", "warn", "flow")])
     found = dossier(record(new_store(tmp_path), harvest, blank))
     texts = {f"{note.head}: {note.text}" for note in first_notes(found)}
     assert "h: Drift: it flows" in texts
     assert "b: Drift: flow" in texts  # few tracks are what a blank should have
     assert not any("Few tracks" in text for text in texts)
+    assert "Noted on the pages of samples: volume uncertain (h); blank used (h)" in texts
     assert "Assumed, not read: Pixel size 0.14 µm/px (h)" in texts
     assert not any("Seed" in text for text in texts)  # a default, not a guess at how it was filmed
     assert any("Volume exact" in text for text in texts)
@@ -140,6 +140,32 @@ def test_every_source_setting_and_assay_is_listed(store):
     assert assays[0].startswith("Potency")
     assert "harvest 2026-11-01 – day 2026-11-01" in by_heading
     assert sum(section.is_new_page for section in document.sections) == 8 + 4
+
+
+def test_the_recovery_of_every_step_and_of_their_chain_stands_in_front(tmp_path):
+    """300 mL of 4e9 = 1.2e12; 290 mL of 4e9 = 1.16e12 (96.7 %); 10 mL of 5.8e10 of it = 5.8e11 (50 %); chain 48.3 %."""
+    steps = (
+        Made("1", "raw", 4e9, volume_ml=300.0),
+        Made("1", "clear", 4e9, facts={"step": "clarification", "volume_in_ml": 300.0, "volume_out_ml": 290.0}),
+        Made("1", "end", 5.8e10, facts={"step": "concentration", "volume_in_ml": 290.0, "volume_out_ml": 10.0}),
+    )
+    found = dossier(record(new_store(tmp_path), *steps))
+    rows = [
+        (one.level, one.day, round(one.estimate.value, 2)) for one in numbers_of(found) if one.quantity == "recovery"
+    ]
+    expected = [
+        ("day", "day 1", 48.33),
+        ("step", "day 1, clarification", 96.67),
+        ("step", "day 1, concentration", 50.0),
+    ]
+    assert rows == expected
+    tables = [block for block in sections_of(found).sections[0].blocks if isinstance(block, Table)]
+    (table,) = [one for one in tables if one.caption.startswith("Recovery")]
+    assert [row[:2] for row in table.rows] == [
+        ("day 1, clarification", "96.7"),
+        ("day 1, concentration", "50.0"),
+        ("day 1, all", "48.3"),
+    ]
 
 
 def test_verdicts_are_those_of_the_specification_and_say_what_is_open(store):
@@ -199,6 +225,19 @@ def test_names_of_any_kind_do_no_harm(tmp_path):
     assert json.loads(files["report.json"])["lot"] == HOSTILE
 
 
+def test_letters_that_the_pdf_lacks_are_numbers_and_no_boxes(tmp_path):
+    made = Made("日 1", "\U0001f9ea", message="naïve\nfür 外泌", flags=[("drift", "warn", "外泌体")])
+    found = dossier(record(new_store(tmp_path), made), title="Charge 外泌体")
+    story = "\n".join(text_of(flowable) for flowable in story_of(sections_of(found), 400.0))
+    assert "Charge <U+5916 U+6CCC U+4F53>" in story
+    assert "<U+1F9EA> – day <U+65E5> 1" in story
+    assert "□" not in story
+    assert "外" not in story
+    (pictures,) = [block for block in sections_of(found).sections[0].blocks if isinstance(block, Pictures)]
+    (label,) = pictures.pictures[0].draw().axes[0].get_xticklabels()
+    assert label.get_text() == "<U+65E5> 1"
+
+
 def test_a_figure_names_its_axes_and_days_differ_by_more_than_colour(store):
     document = sections_of(dossier(store, forecast=FORECAST))
     (pictures,) = [block for block in document.sections[0].blocks if isinstance(block, Pictures)]
@@ -230,6 +269,29 @@ def test_a_baseline_gives_the_trends_their_limits(store):
     assert [point.record for point in d50.series.points][-1].endswith("day 2026-12-02")
     assert dossier(store, lot="LOT-8").trends[0].chart is None
     assert "provisional" in words_of(sections_of(found))
+
+
+def test_the_trend_figure_draws_three_charts_and_marks_what_breaks_a_rule(store):
+    """LOT-7 has D50 of 107, 108, 107, 108 nm: centre 107.5, s = 1/1.128, limits 107.5 ± 2.66."""
+    later = lot_of_days(1e11, lot="LOT-8")[0]
+    record(store, replace(later, day="last", name="x", d50_nm=115.0), replace(later, day="2026-12-01", name="y"))
+    (trend, *_) = dossier(store, lot="LOT-8", baseline_lot="LOT-7").trends
+    figure = trend_figure(trend)
+    individuals, ranges, averages = figure.axes
+    assert individuals.get_ylabel() == "D50\n(nm)"
+    assert (ranges.get_ylabel(), averages.get_ylabel()) == ("Moving range\n(nm)", "EWMA\n(nm)")
+    assert averages.get_xlabel() == "Day"
+    # By the date of the analysis, which is before December, and by the name that its day has
+    shown = [text.get_text() for text in averages.get_xticklabels()]
+    assert shown == ["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04", "last", "2026-12-01"]
+    assert {"104.8", "107.5", "110.2", "1"} <= {text.get_text() for text in individuals.texts}
+    # 115 - 108 = 7 nm, limit 3.27 nm; EWMA 0.2 x 115 + 0.8 x 107.6 = 109.1, limits 107.5 ± 0.84
+    squares = [
+        [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "s"]
+        for axes in (individuals, ranges, averages)
+    ]
+    assert squares[:2] == [[[4]], [[4, 5]]]
+    assert 4 in squares[2][0]
 
 
 def test_the_csv_is_the_numbers_with_the_name_of_the_lot(store):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nta.batch.manifest import Manifest
-from nta.batch.outcomes import SIZES, Batch, Outcome, fact_of, harvest_of, harvests_of
+from nta.batch.outcomes import SIZES, Batch, Outcome, fact_of, harvest_of, harvests_of, without_old_names
 from nta.batch.recorded import Recorded, curve_of, told_apart
 from nta.errors import UsageError
 from nta.estimate import Estimate
@@ -89,6 +89,7 @@ def _only_pool(of_lot: Batch, name: str) -> Outcome | None:
 
 
 def _lot(of_lot: Batch, name: str, curve: Curve) -> Lot:
+    of_lot = replace(of_lot, outcomes=without_old_names(of_lot.outcomes))
     pool_outcome = _only_pool(of_lot, name)
     samples = {one.sample.name: one for one in of_lot.outcomes if one.sample.role == "sample"}
     yields = daily_yield(harvests_of(of_lot))
@@ -101,7 +102,7 @@ def _lot(of_lot: Batch, name: str, curve: Curve) -> Lot:
         pool,
         _concentration(measured),
         None if pool_outcome is None or measured is None else _purity(pool_outcome, measured),
-        _recoveries(of_lot),
+        *_recoveries(of_lot),
         _matrix([one for one in of_lot.outcomes if one.sample.role in ("sample", "pool")]),
         tuple(_bead_check(one) for one in of_lot.outcomes if one.sample.role == "beads"),
         tuple((one, samples[one.sample].captures_per_ml) for one in harvests),
@@ -157,19 +158,23 @@ def _bead_check(outcome: Outcome) -> BeadCheck:
     return BeadCheck(outcome.sample.day, outcome.sample.name, d50_nm, outcome.record)
 
 
-def _recoveries(of_lot: Batch) -> tuple[Recovery, ...]:
-    """Return the recovery of each day's chain; none where no sample of the lot names a step."""
+def _recoveries(of_lot: Batch) -> tuple[tuple[Recovery, ...], tuple[Recovery, ...]]:
+    """Return the recovery of each day's chain, and of each of its steps; none where no sample names a step."""
     samples = [one for one in of_lot.outcomes if one.sample.role == "sample"]
     if not any(one.sample.facts.get("step") for one in samples):
-        return ()
-    days = dict.fromkeys(one.sample.day for one in samples)
-    return tuple(_recovery(day, [one for one in samples if one.sample.day == day]) for day in days)
+        return (), ()
+    chains, steps = [], []
+    for day in dict.fromkeys(one.sample.day for one in samples):
+        each, chain = _recoveries_of_a_day([one for one in samples if one.sample.day == day])
+        chains.append(replace(chain, name=f"day {day}"))
+        steps += [replace(one, name=f"day {day}, {one.name}") for one in each]
+    return tuple(chains), tuple(steps)
 
 
-def _recovery(day: str, outcomes: Sequence[Outcome]) -> Recovery:
-    steps = [_step(before, after) for before, after in pairwise(outcomes) if after.sample.facts.get("step")]
-    _, chain = chain_recovery(steps)
-    return replace(chain, name=f"day {day}")
+def _recoveries_of_a_day(outcomes: Sequence[Outcome]) -> tuple[tuple[Recovery, ...], Recovery]:
+    return chain_recovery(
+        [_step(before, after) for before, after in pairwise(outcomes) if after.sample.facts.get("step")]
+    )
 
 
 def _step(before: Outcome, after: Outcome) -> Step:

@@ -181,13 +181,27 @@ def _blank(summary: Mapping[str, Any]) -> str | None:
 
 def harvests_of(batch: Batch) -> tuple[Harvest, ...]:
     """Return the samples of a batch as harvests, failures included; blanks, beads and pools are none."""
-    samples = [outcome for outcome in batch.outcomes if outcome.sample.role == "sample"]
+    samples = [outcome for outcome in without_old_names(batch.outcomes) if outcome.sample.role == "sample"]
     days = {day: [one for one in samples if one.sample.day == day] for day in dict.fromkeys(_days(samples))}
     clocks = [next((fact_of(one, "hours_since_medium") for one in each), None) for each in days.values()]
     hours = dict(zip(days, hours_collected(clocks), strict=True))
     return tuple(
         harvest_of(one, _culture(one, _medium_ml(days[one.sample.day]), hours[one.sample.day])) for one in samples
     )
+
+
+def without_old_names(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """Return outcomes without those that are excluded and whose captures a sample of the same role counts.
+
+    Such a sample goes on under another name or day: nothing is lost with it, so that its day lacks nothing.
+    """
+    held = {(one.sample.role, video) for one in outcomes if one.decision != "excluded" for video in one.videos}
+
+    def is_old(one: Outcome) -> bool:
+        own = {(one.sample.role, video) for video in one.videos}
+        return one.decision == "excluded" and bool(own) and own <= held
+
+    return tuple(one for one in outcomes if not is_old(one))
 
 
 def _days(samples: Sequence[Outcome]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
 
 from nta.batch.recorded import Recorded, date_of
 from nta.errors import UsageError
@@ -20,8 +21,8 @@ def trend_of(
 ) -> Trend:
     """Return one attribute of the samples of a role over time.
 
-    The date is that of the day where its label is one (2026-11-01), else that at which the analysis went on record. An
-    analysis that is excluded, rejected or failed is a point without a value.
+    The date is that of the day where its label is one (2026-11-01), else that at which the analysis went on record: the
+    point then goes by the day's label. An analysis that is excluded, rejected or failed is a point without a value.
 
     Parameters
     ----------
@@ -46,8 +47,8 @@ def trend_of(
     each = {_record(one): one for one in (*(stated if judged else ()), *judged)}
     dated = [(date_of_record(one), record, _counted(one)) for record, one in each.items()]
     series = recorded_series(attribute, dated)
-    if role != "sample":
-        series = Series(f"{series.attribute}, {role}", series.unit, series.points)
+    points = tuple(replace(point, label=_label(each[point.record])) for point in series.points)
+    series = Series(series.attribute + (f", {role}" if role != "sample" else ""), series.unit, points)
     if not baseline or not judged:
         return Trend(series)
     if not stated:
@@ -58,10 +59,19 @@ def trend_of(
 
 def date_of_record(one: Recorded) -> datetime:
     """Return the date of a measured sample: that of its day, else that of its analysis; midnight UTC for a day."""
-    day = date_of(one.outcome.sample.day.rpartition(" / ")[2])
+    day = _date(one)
     if day is not None:
         return datetime.combine(day, time(), tzinfo=UTC)
     return datetime.fromisoformat(one.made_utc or "")
+
+
+def _date(one: Recorded) -> date | None:
+    """Return the date that the day's label states; the lot before a stroke is none of it."""
+    return date_of(one.outcome.sample.day.rpartition(" / ")[2])
+
+
+def _label(one: Recorded) -> str:
+    return one.outcome.sample.day if _date(one) is None else ""
 
 
 def _follows(one: Recorded, role: str) -> bool:

@@ -21,7 +21,7 @@ MISSING: Final[dict[str, str]] = {
     "no_dilution": "the dilution is not stated; write it into the manifest (1 = undiluted)",
     "zero_dilution": "the dilution is stated as 0 or less; write the factor into the manifest (1 = undiluted)",
     "no_volume": "the volume is not stated; write volume_ml into the manifest",
-    "same_video": "a video is also one of another sample, and of which cannot be told; take one out of the manifest",
+    "same_video": "a video is also one of another sample; take it out of one, or exclude the older name with nta mark",
 }
 """Why a sample has no number of particles, and what to do about it."""
 

@@ -63,6 +63,8 @@ class Lot:
         Particles per µg of protein.
     recoveries : tuple of Recovery
         Of the whole chain of process steps, one for each day.
+    step_recoveries : tuple of Recovery
+        Of each step of each day.
     matrix : Matrix or None
         Companion assays.
     beads : tuple of BeadCheck
@@ -83,6 +85,7 @@ class Lot:
     concentration: Estimate | None = None
     purity: Purity | None = None
     recoveries: tuple[Recovery, ...] = ()
+    step_recoveries: tuple[Recovery, ...] = ()
     matrix: Matrix | None = None
     beads: tuple[BeadCheck, ...] = ()
     captures_per_ml: tuple[tuple[Harvest, tuple[float, ...]], ...] = ()

@@ -94,7 +94,9 @@ class Pool:
         """What it lacks."""
         if not self.missing:
             return ()
-        return (finding("pool_incomplete", f"without {', '.join(self.missing)}: no particles or no sizes are known"),)
+        names = ", ".join(self.missing)
+        text = f"the pooled distribution lacks {names}: no particles or no sizes are known of it"
+        return (finding("pool_incomplete", text),)
 
     def fraction_between(self, low_nm: float, high_nm: float) -> Estimate:
         """Return the share of the particles in a window of sizes, 0 to 1, with the interval of the density's band.

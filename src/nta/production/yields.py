@@ -261,10 +261,15 @@ def _findings(harvests: Sequence[Harvest], days: Sequence[Day], repeated: frozen
         )
     found += [finding("day_missing", f"day {day.day}: {'; '.join(day.reasons)}") for day in days if day.reasons]
     for video in sorted(repeated):
-        names = ", ".join(harvest.name for harvest in harvests if video in harvest.videos)
-        found.append(finding("same_video", f"the video {video[:12]} is in {names}; take it out of all but one"))
+        names = ", ".join(_on_record(harvest) for harvest in harvests if video in harvest.videos)
+        ways = "take it out of all but one, or exclude with nta mark what was renamed since"
+        found.append(finding("same_video", f"the video {video[:12]} is in {names}; {ways}"))
     found += _findings_of_steps(harvests, days)
     return (*found, *_assumptions(harvests, days))
+
+
+def _on_record(harvest: Harvest) -> str:
+    return harvest.name if harvest.record is None else f"{harvest.name} (analysis {harvest.record})"
 
 
 def _findings_of_steps(harvests: Sequence[Harvest], days: Sequence[Day]) -> list[Finding]:

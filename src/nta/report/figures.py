@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import textwrap
 from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import matplotlib.style
@@ -219,14 +220,19 @@ def _say_nothing_was_sized(axes: Axes, measurement: Measurement) -> None:
 
 
 def drawable(text: str, longest: int = 60) -> str:
-    """Return text on one line, cut to ``longest``, with a box for each character that the font lacks."""
-    line = " ".join(text.split())
-    return drawable_line(line if len(line) <= longest else line[: longest - 1] + "…")
+    """Return text on one line, as :func:`drawable_line` writes it, cut to ``longest``."""
+    line = drawable_line(" ".join(text.split()))
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def drawable_line(line: str) -> str:
-    """Return a text with a box for each character that the font of figures and PDFs lacks."""
-    return "".join(character if ord(character) in _characters() else "\N{WHITE SQUARE}" for character in line)
+    """Return a text in which characters that the font of figures and PDFs lacks are numbers: ``<U+5916 U+6CCC>``."""
+    runs = groupby(line, lambda one: one.isspace() or ord(one) in _characters())
+    return "".join(_run("".join(characters), is_known=is_known) for is_known, characters in runs)
+
+
+def _run(characters: str, *, is_known: bool) -> str:
+    return characters if is_known else f"<{' '.join(f'U+{ord(one):04X}' for one in characters)}>"
 
 
 @lru_cache(maxsize=1)

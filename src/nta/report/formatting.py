@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from typing import Final
 
 from nta.estimate import Estimate
@@ -55,12 +56,14 @@ _LABELS: Final[dict[str, tuple[str, str]]] = {
 ORIGINS: Final[dict[str, str]] = {
     "command_line": "command line",
     "settings": "settings",
-    "sidecar": "beside the video (.nano, manifest)",
+    "sidecar": ".nano beside the video",
     "video": "video",
     "preset": "instrument preset",
     "assumed": "assumed",
     "import": "imported file",
 }
+_OF_MANIFESTS: Final = ("dilution_sd_percent", "blank", "calibration", "calibration_sha256", "depth_um", "medium")
+_OF_EITHER: Final = ("dilution", "temperature_c", "viscosity_mpas")
 DEFAULT: Final = "default"
 """Origin of a value that nobody stated and that says nothing about how the capture was taken."""
 
@@ -68,6 +71,20 @@ _RANGES: Final = ("frames", "size_range_nm")
 
 # The formulas behind these are not good to more digits.
 _DIGITS: Final[dict[str, int]] = {"viscosity_mpas": 4, "depth_um": 4, "false_per_frame": 2}
+
+
+def origin_of(name: str, origin: str, names: Container[str]) -> str:
+    """Return where a value came from, in words, by the ``names`` of all values of its measurement.
+
+    A depth beside a calibration is that one's; what lies beside a video is its .nano or the manifest.
+    """
+    if name == "depth_um" and "calibration" in names:
+        return "calibration"
+    if origin != "sidecar":
+        return ORIGINS[origin]
+    if name in _OF_MANIFESTS or "experiment" not in names:
+        return "manifest"
+    return ".nano or manifest" if name in _OF_EITHER else ORIGINS[origin]
 
 
 def is_number(value: object) -> bool:

@@ -92,8 +92,9 @@ def render_page(measurement: Measurement) -> str:
 
 def _context(measurement: Measurement) -> dict[str, Any]:
     values = measurement.values
-    conditions = [value_row(name, values[name], values) for name in _CONDITIONS if name in values]
-    others = [value_row(name, sourced, values) for name, sourced in values.items() if name not in _CONDITIONS]
+    rows = [value_row(name, sourced, values) for name, sourced in values.items()]
+    conditions = sorted((row for row in rows if row.name in _CONDITIONS), key=lambda row: _CONDITIONS.index(row.name))
+    others = [row for row in rows if row.name not in _CONDITIONS]
     has_result = not measurement.distribution.table.empty
     is_measured = measurement.status in ("ok", "warn")
     return {
@@ -254,7 +255,7 @@ def _concentration_row(name: str, estimate: Estimate, note: str = "") -> Concent
 
 
 def value_row(name: str, sourced: Sourced, names: Container[str] = ()) -> ValueRow:
-    """Return one value as text with its unit and origin, a depth's being a calibration among ``names``.
+    """Return one value as text with its unit and origin, told from the ``names`` of all values of its measurement.
 
     What nobody stated of how the capture was taken is assumed, and may be wrong; what nobody stated of how to compute
     is a default, which the result keeps to.
@@ -262,15 +263,13 @@ def value_row(name: str, sourced: Sourced, names: Container[str] = ()) -> ValueR
     label, unit = fmt.label(name)
     text = fmt.plain(sourced.value, name)
     is_unstated = sourced.origin == "assumed"
-    origin = fmt.DEFAULT if is_unstated and name not in _CONDITIONS else fmt.ORIGINS[sourced.origin]
-    if name == "depth_um" and "calibration" in names:
-        origin = "calibration"
+    origin = fmt.origin_of(name, sourced.origin, names)
     return ValueRow(
         name=name,
         label=label,
         text=text,
         unit=unit if sourced.value is not None else "",
-        origin=origin,
+        origin=fmt.DEFAULT if is_unstated and name not in _CONDITIONS else origin,
         is_assumed=is_unstated and name in _CONDITIONS and sourced.value is not None,
     )
 

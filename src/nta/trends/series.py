@@ -26,11 +26,19 @@ class Point:
         In the unit of the series; NaN where nothing was measured.
     record : str
         The record behind it: a lot, a day, the number of a measurement.
+    label : str
+        How an axis calls it where its date is not that of the day, such as ``day 3``; empty for its date.
     """
 
     date: datetime
     value: float
     record: str
+    label: str = ""
+
+    @property
+    def place(self) -> str:
+        """What stands on an axis: the label, or else the date."""
+        return self.label or self.date.strftime("%Y-%m-%d")
 
 
 @dataclass(frozen=True)

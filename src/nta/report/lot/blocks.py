@@ -62,17 +62,19 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure, drawn when it is needed, and the same in words."""
+    """A figure, drawn when it is needed, and the same in words; on paper a wide one takes all of the width."""
 
     draw: Callable[[], Figure]
     words: str
+    is_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Figures beside each other."""
+    """Figures beside each other, below a sentence that stays on their page."""
 
     pictures: tuple[Picture, ...]
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
-from datetime import datetime
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib.style
@@ -18,12 +18,16 @@ from nta.estimate import Estimate
 from nta.report.figures import BAND, INK, MARK, STYLE, drawable
 from nta.report.formatting import scientific
 from nta.report.lot.noun import Dossier, Trend
+from nta.trends import ControlChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SIZE_INCHES: Final = (5.2, 3.5)
 _WIDE_INCHES: Final = (7.4, 2.5)
+_CHARTS_INCHES: Final = (7.4, 5.0)
+_MOST_ACROSS: Final = 18
+_DASHES: Final = (0, (5.5, 2.2))
 _BAR: Final = "#7d9cc0"
 _OUT: Final = "#d9a441"
 _LIMIT: Final = "#a01c2e"
@@ -75,8 +79,8 @@ def _forecast(axes: Axes, dossier: Dossier, scale: float) -> None:
         return
     for end in dossier.forecast:
         if math.isfinite(end) and end > 0.0:
-            axes.axhline(end * scale, color=MARK, linewidth=1.0, linestyle=(0, (5.5, 2.2)), zorder=0)
-    axes.plot([], [], color=MARK, linewidth=1.0, linestyle=(0, (5.5, 2.2)), label="forecast")
+            axes.axhline(end * scale, color=MARK, linewidth=1.0, linestyle=_DASHES, zorder=0)
+    axes.plot([], [], color=MARK, linewidth=1.0, linestyle=_DASHES, label="forecast")
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, fontsize=8.8, borderaxespad=0.2)
 
 
@@ -99,7 +103,7 @@ def pool_figure(dossier: Dossier) -> Figure:
             _nothing(axes)
             return
         _density(axes, np.array([pool.diameter_nm, pool.density_per_nm, pool.low_per_nm, pool.high_per_nm]))
-        for name, dashes in (("d10", (0, (1.2, 1.8))), ("d50", (0, (5.5, 2.2))), ("d90", (0, (6.0, 1.8, 1.2, 1.8)))):
+        for name, dashes in (("d10", (0, (1.2, 1.8))), ("d50", _DASHES), ("d90", (0, (6.0, 1.8, 1.2, 1.8)))):
             place = pool.size[name].value
             axes.axvline(place, color=MARK, linewidth=1.1, linestyle=dashes, label=f"{name.upper()} {place:.0f} nm")
         axes.legend(
@@ -143,42 +147,95 @@ def _name_size_axes(axes: Axes) -> None:
 
 def _nothing(axes: Axes) -> None:
     axes.text(0.5, 0.5, "Nothing was sized", transform=axes.transAxes, ha="center", fontweight="bold")
+    axes.set(xticks=[], yticks=[])
     _name_size_axes(axes)
 
 
 def trend_figure(trend: Trend) -> Figure:
-    """Return one attribute over time, with limits and marked signals where a baseline was stated."""
+    """Return one attribute over time: the values, or with a baseline individuals, moving range and EWMA chart.
 
-    def draw(axes: Axes) -> None:
-        points, chart = trend.series.measured, trend.chart
-        places = list(range(len(points)))
-        axes.plot(places, trend.series.values(), "o-", color=INK, markersize=4.5, linewidth=1.0)
-        if chart is not None:
-            for level, dashes in ((chart.centre, "-"), (chart.low, (0, (5.5, 2.2))), (chart.high, (0, (5.5, 2.2)))):
-                axes.axhline(level, color=MARK, linewidth=0.9, linestyle=dashes)
-            out = [(at, one.value) for at, one in enumerate(chart.points) if one.reasons]
-            axes.plot(
-                [at for at, _ in out], [value for _, value in out], "s", markersize=9.0, markerfacecolor="none",
-                markeredgecolor=_LIMIT, markeredgewidth=1.6,
-            )  # fmt: skip
-        _label_places(axes, [_date_text(point.date) for point in points])
-        unit = f"\n({trend.series.unit})" if trend.series.unit else ""
-        axes.set_ylabel(f"{trend.series.attribute}{unit}")
-        axes.set_xlabel("Date of the day, or of the analysis where the day is no date")
-        axes.margins(x=0.04, y=0.18)
+    Lines carry their values. A point that breaks something has a square, and above it the numbers of Nelson's rules.
+    """
+    chart, unit = trend.chart, f"\n({trend.series.unit})" if trend.series.unit else ""
+    name = f"{textwrap.fill(trend.series.attribute, _MOST_ACROSS)}{unit}"
+    labels = [point.place for point in trend.series.measured]
 
-    return _figure(_WIDE_INCHES, draw)
+    def draw(panels: Sequence[Axes]) -> None:
+        if chart is None:
+            _connected(panels[0], trend.series.values())
+            panels[0].set_ylabel(name)
+        else:
+            _individuals(panels[0], chart, name)
+            _moving_ranges(panels[1], chart, f"Moving range{unit}")
+            _moving_averages(panels[2], chart, f"EWMA{unit}")
+        _label_places(panels[-1], labels)
+        panels[-1].set_xlabel("Day")
 
-
-def _date_text(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d")
+    if chart is None:
+        return _panels(_WIDE_INCHES, (1.0,), draw)
+    return _panels(_CHARTS_INCHES, (1.6, 1.0, 1.0), draw)
 
 
-def _figure(inches: tuple[float, float], draw: Any) -> Figure:  # noqa: ANN401  # Axes -> None
+def _individuals(axes: Axes, chart: ControlChart, name: str) -> None:
+    _connected(axes, [point.value for point in chart.points])
+    for level, dashes in ((chart.centre, "-"), (chart.low, _DASHES), (chart.high, _DASHES)):
+        _level(axes, level, dashes)
+    _squares(axes, [(at, point.value) for at, point in enumerate(chart.points) if point.rules])
+    for at, point in enumerate(chart.points):
+        if point.rules:
+            rules = "\n".join(map(str, point.rules))
+            axes.annotate(rules, (at, point.value), (0, 7), textcoords="offset points", ha="center", size=7)
+    axes.set_ylabel(name)
+    axes.margins(y=0.1 + 0.12 * max((len(point.rules) for point in chart.points), default=0))
+
+
+def _moving_ranges(axes: Axes, chart: ControlChart, name: str) -> None:
+    _connected(axes, [point.moving_range for point in chart.points])
+    _level(axes, chart.mean_range, "-")
+    _level(axes, chart.range_high, _DASHES)
+    _squares(axes, [(at, point.moving_range) for at, point in enumerate(chart.points) if point.is_range_out])
+    axes.set_ylabel(name)
+    axes.set_ylim(bottom=0.0)
+
+
+def _moving_averages(axes: Axes, chart: ControlChart, name: str) -> None:
+    _connected(axes, [point.ewma for point in chart.points])
+    _level(axes, chart.centre, "-")
+    places = [at - 0.5 for at in range(len(chart.points) + 1)]
+    for end in ("ewma_low", "ewma_high"):
+        # The limits widen from point to point.
+        axes.stairs(
+            [getattr(point, end) for point in chart.points], places, baseline=None, color=MARK, linestyle=_DASHES
+        )
+    _squares(axes, [(at, point.ewma) for at, point in enumerate(chart.points) if point.is_ewma_out])
+    axes.set_ylabel(name)
+
+
+def _connected(axes: Axes, values: Sequence[float] | NDArray[np.float64]) -> None:
+    axes.plot(range(len(values)), values, "o-", color=INK, markersize=4.5, linewidth=1.0)
+    axes.margins(x=0.04, y=0.18)
+
+
+def _level(axes: Axes, level: float, dashes: Any) -> None:  # noqa: ANN401  # matplotlib's line style
+    axes.axhline(level, color=MARK, linewidth=0.9, linestyle=dashes)
+    beside = axes.get_yaxis_transform()
+    axes.text(1.01, level, f"{level:.4g}", transform=beside, va="center", size=8, color=MARK)
+
+
+def _squares(axes: Axes, places: Sequence[tuple[float, float]]) -> None:
+    axes.plot(*np.array(places).reshape(-1, 2).T, "s", ms=9.0, mfc="none", mec=_LIMIT, mew=1.6)
+
+
+def _figure(inches: tuple[float, float], draw: Callable[[Axes], None]) -> Figure:
+    return _panels(inches, (1.0,), lambda panels: draw(panels[0]))
+
+
+def _panels(inches: tuple[float, float], heights: tuple[float, ...], draw: Callable[[Sequence[Axes]], None]) -> Figure:
+    """Return a figure of panels below each other, which share what is across."""
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=inches, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
-        draw(figure.add_subplot())
+        draw(list(figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]))
         return figure
 
 

@@ -28,7 +28,10 @@ _OF_A_BLANK = ("few_tracks", "below_detection")
 def first_page(dossier: Dossier) -> Section:
     """Return the first page; its heading is the title of the document."""
     return Section(
-        "", tuple(block for part in (_attention, _pictures, _days, _verdicts, _sizes) for block in part(dossier))
+        "",
+        tuple(
+            block for part in (_attention, _pictures, _days, _recoveries, _verdicts, _sizes) for block in part(dossier)
+        ),
     )
 
 
@@ -46,7 +49,7 @@ def verdict_of(dossier: Dossier) -> tuple[Level, str, str]:
 
 def _attention(dossier: Dossier) -> Iterator[Block]:
     notes = [*_of_chain(dossier), *_of_lot(dossier), *_of_samples(dossier), *_of_exclusions(dossier)]
-    notes += _of_assumptions(dossier)
+    notes += [*_of_assumptions(dossier), *_of_remarks(dossier)]
     yield Notes(tuple(notes)) if notes else Text("Nothing was assumed, and nothing is flagged.")
 
 
@@ -76,6 +79,17 @@ def _of_samples(dossier: Dossier) -> list[Note]:
                 text = f"{fmt.words(flag['code'])}: {flag['message']}"
                 found.setdefault((flag["level"], text), []).append(one.name)
     return [Note(level, _names(names), text) for (level, text), names in found.items()]
+
+
+def _of_remarks(dossier: Dossier) -> list[Note]:
+    """Return which samples have notes on their pages, in one line: each of them is there with what to do."""
+    found: dict[str, list[str]] = {}
+    for one in dossier.by_day:
+        for flag in (one.summary or {}).get("flags", []):
+            if flag["level"] == "info":
+                found.setdefault(fmt.words(flag["code"]).lower(), []).append(one.name)
+    texts = [f"{words} ({_names(list(dict.fromkeys(names)))})" for words, names in found.items()]
+    return [Note("info", "Noted on the pages of samples", "; ".join(texts))] if texts else []
 
 
 def _of_exclusions(dossier: Dossier) -> list[Note]:
@@ -132,6 +146,25 @@ def _days(dossier: Dossier) -> Iterator[Block]:
         rows.append(tuple(cells))
     total = ("Sum", fmt.scientific(yields.total.value), fmt.scientific_interval(yields.total), *[""] * (1 + len(known)))
     yield Table(tuple(columns), (*rows, total), "Particles = concentration of the undiluted liquid × volume")
+
+
+def _recoveries(dossier: Dossier) -> Iterator[Block]:
+    """Yield what each step kept, and the whole chain of a day; nothing where no step was measured on both sides."""
+    lot = dossier.lot
+    each = [*((one, one.name) for one in lot.step_recoveries), *((one, f"{one.name}, all") for one in lot.recoveries)]
+    if all(one.share.is_missing for one, _ in each):
+        return
+    columns = (
+        Column("Step", weight=2.0),
+        Column("Recovery, %", True),
+        Column("95 % interval", True),
+        Column("", weight=3.0),
+    )
+    rows = []
+    for one, name in each:
+        percent = one.share.scaled(100.0)
+        rows.append((name, fmt.fixed(percent.value), fmt.interval(percent), "; ".join(one.reasons)))
+    yield Table(columns, tuple(rows), "Recovery: particles after a step over those before it")
 
 
 def _verdicts(dossier: Dossier) -> Iterator[Block]:

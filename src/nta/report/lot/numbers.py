@@ -70,9 +70,10 @@ def _of_days(dossier: Dossier) -> Iterator[Number]:
         yield Number("day", day.day, "", "cumulative", "particles", up_to)
         for name, unit in PER:
             yield Number("day", day.day, "", name, unit, getattr(day, name))
-    for recovery in dossier.lot.recoveries:
-        reasons = "; ".join(recovery.reasons)
-        yield Number("day", recovery.name, "", "recovery", "%", recovery.share.scaled(100.0), "", reasons)
+    for level, recoveries in (("day", dossier.lot.recoveries), ("step", dossier.lot.step_recoveries)):
+        for recovery in recoveries:
+            reasons = "; ".join(recovery.reasons)
+            yield Number(level, recovery.name, "", "recovery", "%", recovery.share.scaled(100.0), "", reasons)
 
 
 def _of_pool(dossier: Dossier) -> Iterator[Number]:

@@ -1,6 +1,7 @@
 """Document -> PDF, by reportlab: no browser, nothing of the system, the same bytes each time.
 
-The letters are those of the figures (DejaVu Sans, which matplotlib brings along); what they lack is an empty box.
+The letters are those of the figures (DejaVu Sans, which matplotlib brings along); what they lack is written as its
+number in Unicode.
 """
 
 from __future__ import annotations
@@ -183,10 +184,12 @@ def _pictures(block: blocks.Pictures, width: float) -> list[Flowable]:
     images: list[Flowable] = []
     for picture in block.pictures:
         image = Image(io.BytesIO(rendered(picture.draw(), "png")))
-        wanted = share if image.imageWidth > 1.8 * image.imageHeight else min(share, 92 * mm)
+        wanted = share if picture.is_wide else min(share, 92 * mm)
         image.drawHeight, image.drawWidth = wanted * image.imageHeight / image.imageWidth, wanted
         image.hAlign = "LEFT"
         images.append(image)
+    if block.sentence:
+        return [KeepTogether([_words(block.sentence, _style(8.5)), Spacer(1, 1.5 * mm), *images])]
     if len(images) == 1:
         return images
     grid = Grid([images], colWidths=[share] * len(images), hAlign="LEFT")

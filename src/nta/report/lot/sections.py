@@ -194,9 +194,9 @@ def _trends(dossier: Dossier) -> Section:
     for trend in dossier.trends:
         name, n = trend.series.attribute, len(trend.series.measured)
         words = f"{name} over {n} measurement{'s' if n != 1 else ''}."
-        blocks.append(Text(f"{words} {_baseline(trend.chart)}"))
         # The figure is bound now: the loop's variable is another one when it is drawn.
-        blocks.append(Pictures((Picture(lambda trend=trend: charts.trend_figure(trend), words),)))  # type: ignore[misc]
+        picture = Picture(lambda trend=trend: charts.trend_figure(trend), words, is_wide=True)  # type: ignore[misc]
+        blocks.append(Pictures((picture,), f"{words} {_baseline(trend.chart)}"))
         if trend.chart is not None and trend.chart.signals:
             signals = trend.chart.signals
             blocks.append(Notes(tuple(Note("warn", one.record, "; ".join(one.reasons)) for one in signals)))
@@ -209,7 +209,7 @@ def _baseline(chart: Any) -> str:  # noqa: ANN401  # ControlChart or None
     provisional = ", fewer than 20: provisional" if chart.baseline.is_provisional else ""
     return (
         f"Limits from {len(chart.baseline.records)} records{provisional}: {chart.low:.4g} to {chart.high:.4g}, "
-        f"centre {chart.centre:.4g}."
+        f"centre {chart.centre:.4g}. A square marks a point that breaks a rule, the numbers above it are Nelson rules."
     )
 
 
