@@ -88,7 +88,7 @@ def test_captures_of_one_sample_cannot_disagree(campaign):
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("day;sample;video\n", "semicolons"),
+        ("day;sample\n", "column video: missing"),
         ("day,sample\n", "column video: missing"),
         ("day,sample,video,diluton\n", "column diluton: not known"),
         ("day,sample,video,day\n", "column day: stands twice"),
@@ -97,6 +97,38 @@ def test_captures_of_one_sample_cannot_disagree(campaign):
 )
 def test_a_wrong_header_is_said(campaign, header, words):
     assert any(words in line for line in faults(campaign, "", header=header))
+
+
+def test_what_a_spreadsheet_saves_is_read_as_it_was_meant(campaign):
+    """Semicolons, a decimal comma, a byte order mark, Windows line ends, comments in quotes and padded."""
+    (campaign.folder / "caf\u00e9 1.avi").write_text("video with an accent")
+    text = (
+        '\ufeff"# day, sample";;;;\r\nday;sample;video;dilution;temperature_c\r\n'
+        '1;x;"a.avi;b.avi";1000;23,5\r\n1;caf\u00e9;caf\u00e9 1.avi;2,5e2;\r\n;;;;\r\n'
+    )
+    (campaign.folder / "plan.CSV").write_bytes(text.encode())
+    first, second = read_manifest(campaign.folder).samples
+    assert (len(first.videos), first.dilution, first.settings) == (2, 1000.0, {"temperature_c": 23.5})
+    assert (second.name, second.videos[0].name, second.dilution) == ("caf\u00e9", "caf\u00e9 1.avi", 250.0)
+    (campaign.folder / "plan.CSV").write_text("day\tsample\tvideo\n1\tx\ta.avi\n")
+    assert read_manifest(campaign.folder).samples[0].name == "x"
+
+
+@pytest.mark.parametrize("cell", ["1.000", "1,000", "12.500.000"])
+def test_a_number_that_is_1000_in_one_country_and_1_in_another_is_said(campaign, cell):
+    (said,) = faults(campaign, f"1;x;a.avi;{cell}\n", header="day;sample;video;dilution\n")
+    assert said.startswith(f"row 2, column dilution: {cell!r} has two meanings")
+
+
+def test_a_spreadsheet_or_a_video_in_place_of_a_manifest_is_said(campaign):
+    (campaign.folder / "Manifest.xlsx").write_bytes(b"PK\x03\x04\0")
+    with pytest.raises(UsageError, match="'Manifest.xlsx' .* save it as CSV UTF-8"):
+        read_manifest(campaign.folder)
+    campaign.write("1,x,a.avi,,\n", name="Manifest.CSV")
+    assert read_manifest(campaign.folder).samples[0].name == "x"
+    (campaign.folder / "a.avi").write_bytes(b"RIFF\0\0\0\0AVI ")
+    with pytest.raises(UsageError, match="is no manifest; give its folder, or measure it alone with nta analyze"):
+        read_manifest(campaign.folder / "a.avi")
 
 
 def test_a_manifest_without_rows_or_of_another_encoding_is_said(campaign):
