@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shutil
+import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from exports_made import nano_text, write_nano
 
 from nta.batch import Sample, csv_template, find_manifest, read_manifest
 from nta.batch.columns import ALL, COLUMNS
-from nta.batch.sources import captures_of_experiment, day_and_sample, same_content
+from nta.batch.sources import captures_of_experiment, content_sha256, day_and_sample, is_capture, same_content
 from nta.errors import UsageError
-from nta.store import Assay
+from nta.store import Assay, KnownSource
 
 
 def faults(
@@ -195,6 +200,63 @@ def test_a_folder_as_a_video_is_said(campaign):
     (campaign.folder / "day 2").mkdir()
     (said,) = faults(campaign, "1,x,day 2,,\n")
     assert "day 2/*.avi" in said
+
+
+def images(folder: Path, count: int = 3, value: int = 0) -> Path:
+    """Write a folder of numbered images, one frame each."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        tifffile.imwrite(folder / f"f_{number:04d}.tif", np.full((4, 6), 10 * number + value, np.uint8))
+    return folder
+
+
+def test_a_folder_of_images_is_one_capture_in_a_manifest_and_in_a_tree(campaign, tmp_path):
+    folder = campaign.folder
+    for name in ("run 1", "run 2"):
+        images(folder / "d1" / name, value=len(name))
+    images(folder / "d1" / "run 3", value=99)
+    said = faults(campaign, "1,x,d1/run 1,,\n1,y,d1/run [23],,\n2,z,d1\\run 2,,\n")
+    assert said == ["row 4, column video: 'run 2' stands in row 3 already"]
+    campaign.write("1,x,d1/run 1,,\n1,y,d1/run [23],,\n2,z,a.avi,,\n")
+    manifest = read_manifest(folder)
+    assert [[video.name for video in sample.videos] for sample in manifest.samples] == [
+        ["run 1"],
+        ["run 2", "run 3"],
+        ["a.avi"],
+    ]
+    (repeat,) = manifest.repeats  # by what is in the images
+    assert (repeat.video.name, repeat.first.name) == ("run 2", "run 1")
+    tree = tmp_path / "tree"
+    shutil.move(folder / "d1", tree / "d1")
+    shutil.rmtree(tree / "d1" / "run 2")
+    images(tree / "d1" / "run 2", count=4)
+    tifffile.imwrite(tree / "stack_01.tif", np.zeros((5, 4, 6), np.uint8), photometric="minisblack")
+    found = {sample.name: [video.name for video in sample.videos] for sample in read_manifest(tree).samples}
+    assert found == {"d1/run": ["run 1", "run 2", "run 3"], "stack": ["stack_01.tif"]}
+
+
+def test_a_folder_of_images_is_known_by_all_that_is_in_it(tmp_path):
+    folder = images(tmp_path / "run")
+    before = KnownSource.at(folder, "0")
+    assert before.n_bytes == sum(path.stat().st_size for path in folder.iterdir())
+    sha256 = content_sha256(folder)
+    with (folder / "f_0001.tif").open("r+b") as file:  # in place: the folder itself looks as before
+        file.seek(-1, 2)
+        file.write(b"\x07")
+    os.utime(folder / "f_0001.tif", ns=(0, before.mtime_ns + 1))
+    assert KnownSource.at(folder, "0") != before
+    assert content_sha256(folder) != sha256
+    (folder / "f_0000.tif").write_text("no picture")
+    assert not is_capture(folder)
+
+
+def test_a_name_may_be_written_in_another_way(campaign):
+    """An accent in two characters, as macOS copies it, and a backslash."""
+    (campaign.folder / "day").mkdir()
+    (campaign.folder / "day" / unicodedata.normalize("NFD", "caf\u00e9.avi")).write_text("x")
+    campaign.write("1,x,day\\caf\u00e9.avi,,\n")
+    (sample,) = read_manifest(campaign.folder).samples
+    assert sample.videos[0].is_file()
 
 
 def test_the_columns_of_a_campaign_reach_their_places(campaign):

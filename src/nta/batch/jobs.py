@@ -86,7 +86,8 @@ def run_capture(task: CaptureTask, progress: Progress = silent) -> CaptureDone:
         (one,) = inputs_of([task.path])
         found = measure_capture(one, task.settings, progress)
         if isinstance(found, Refused):
-            source = None if found.sha256 is None else KnownSource.at(task.path, found.sha256)
+            sha256 = _sha256_of_folder(task.path) if task.path.is_dir() else found.sha256
+            source = None if sha256 is None else KnownSource.at(task.path, sha256)
             return CaptureDone(status_of(found.error), found.error.code, str(found.error), source)
         spots, tracks = to_parquet(found)
         has_faults = bool(found.video.faults or found.detections.faults)
@@ -99,10 +100,20 @@ def run_capture(task: CaptureTask, progress: Progress = silent) -> CaptureDone:
         return CaptureDone("failed", "internal_error", _breakdown(error))
 
 
+def _sha256_of_folder(path: Path) -> str | None:
+    """Return the hash of a folder of images that was refused, ``None`` if it is no capture at all."""
+    from nta.batch.sources import content_sha256
+
+    try:
+        return content_sha256(path)
+    except NTAError:
+        return None
+
+
 def _source_as_read(path: Path, sha256: str, source: object) -> KnownSource | None:
     """Return how the file looked when it was opened: that is the file to which the hash belongs."""
     opened = getattr(source, "opened", None)
-    if opened is None:
+    if opened is None or path.is_dir():
         return KnownSource.at(path, sha256)
     return KnownSource(storable(str(path.resolve())), opened.size, opened.mtime_ns, opened.inode, sha256)
 

@@ -275,7 +275,7 @@ class _Collector:
     def repeats(self) -> tuple[Repeat, ...]:
         """Return the videos that two samples share by content; within one sample that is a fault."""
         found = []
-        readable = (video for _, _, video in self._places.values() if video.is_file())
+        readable = (video for _, _, video in self._places.values() if video.exists())
         for video, first in same_content(readable):
             sample, place, _ = self._places[video.resolve()]
             first_sample, first_place, _ = self._places[first.resolve()]

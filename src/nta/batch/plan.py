@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from nta.batch import keys
 from nta.batch.manifest import Manifest, Sample
 from nta.batch.outcomes import folder_names
-from nta.batch.sources import file_sha256, sidecar_sha256
+from nta.batch.sources import content_sha256, is_capture, sidecar_sha256
 from nta.errors import UsageError
 from nta.settings import Settings
 from nta.store import KnownSource, SampleIdentity, Store, storable
@@ -165,7 +165,7 @@ def _sample_job(manifest: Manifest, sample: Sample, folder: Path, settings: Sett
             calibration = Path(chosen.calibration).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read the calibration {chosen.calibration!r}: {error}") from None
-    missing = [path for path in chosen.blank if not Path(path).is_file()]
+    missing = [path for path in chosen.blank if not is_capture(Path(path))]
     if missing:
         raise UsageError(f"there is no file {missing[0]!r} to take as the blank")
     blank = tuple(hashes.of(Path(path)) for path in chosen.blank)
@@ -280,14 +280,15 @@ class _Hashes:
         source = self._looking_the_same(path)
         if source is not None:
             return source.sha256
-        return self.of(path) if path.is_file() and path.stat().st_size in self._sizes else None
+        look = KnownSource.at(path, "")
+        return self.of(path) if look is not None and look.n_bytes in self._sizes else None
 
     def of(self, path: Path) -> str:
         """Return the hash of a file, read now if need be."""
         source = self._looking_the_same(path)
         if source is not None:
             return source.sha256
-        read = KnownSource.at(path, file_sha256(path))
+        read = KnownSource.at(path, content_sha256(path))
         if read is None:
             raise UsageError(f"there is no file {str(path)!r}")
         self._new.append(read)
