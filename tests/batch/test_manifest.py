@@ -127,7 +127,7 @@ def test_a_number_that_is_1000_in_one_country_and_1_in_another_is_said(campaign,
 
 def test_a_spreadsheet_or_a_video_in_place_of_a_manifest_is_said(campaign):
     (campaign.folder / "Manifest.xlsx").write_bytes(b"PK\x03\x04\0")
-    with pytest.raises(UsageError, match="'Manifest.xlsx' .* save it as CSV UTF-8"):
+    with pytest.raises(UsageError, match=r"'Manifest\.xlsx' .* save it as CSV UTF-8"):
         read_manifest(campaign.folder)
     campaign.write("1,x,a.avi,,\n", name="Manifest.CSV")
     assert read_manifest(campaign.folder).samples[0].name == "x"

@@ -20,7 +20,7 @@ SAMPLE_TABLE: Final = "sample"
 _SEPARATORS: Final = (",", ";", "\t")
 _HEAD_BYTES: Final = 1 << 16
 
-# What a spreadsheet writes where numbers have a decimal comma; "1,000" and "1.000" are 1 in one country, 1000 in another.
+# Where numbers have a decimal comma a spreadsheet writes 12,5; "1,000" and "1.000" are 1 here and 1000 there.
 _DECIMAL_COMMA: Final = re.compile(r"([+-]?\d+),(\d+)")
 _TWO_MEANINGS: Final = re.compile(r"[+-]?\d{1,3}([.,]\d{3})+")
 
