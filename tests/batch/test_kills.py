@@ -19,6 +19,9 @@ from sqlalchemy import text
 from nta.batch.recording import WRITE_POINTS
 from nta.store import Store
 
+PATIENCE_S = 600.0
+"""A coordinator ends after seconds, but for a machine that has other things to do."""
+
 COORDINATOR = Path(__file__).resolve().parents[1] / "batch_coordinator.py"
 
 # Rows told apart by what they say, not by their numbers or times.
@@ -76,7 +79,7 @@ def coordinator(campaign: Path, out: Path, location: object, workers: int, *kill
 
 
 def finish(process: subprocess.Popen[str]) -> int:
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=PATIENCE_S)
     assert process.returncode in (0, -9) or "StoreError" in error, error
     return process.returncode
 
