@@ -411,5 +411,8 @@ def test_a_tree_without_a_manifest_is_read_by_its_folders(tmp_path):
         ("d2", "d2/s2"): ["s2_02.tif"],
     }
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="no video and no manifest"):
+    with pytest.raises(UsageError, match=r"no video and no manifest, it is empty; give a folder with videos \(\.avi"):
+        read_manifest(tmp_path / "empty")
+    (tmp_path / "empty" / "take.wmv").touch()
+    with pytest.raises(UsageError, match=r"no manifest, but 'take\.wmv';"):
         read_manifest(tmp_path / "empty")

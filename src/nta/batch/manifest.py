@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from nta.batch.columns import COLUMNS, PENDING, REQUIRED, assay_name_and_unit
 from nta.batch.rows import Row, csv_header, csv_rows, toml_rows
-from nta.batch.sources import day_and_sample, expand, find_videos, same_content
+from nta.batch.sources import VIDEO_SUFFIXES, day_and_sample, expand, find_videos, same_content
 from nta.errors import UsageError
 from nta.store import Assay, CollectionRecord, Role, SampleIdentity
 
 MANIFEST_NAME: Final = "manifest.csv"
 TOML_NAME: Final = "manifest.toml"
 
+_NAMES_SHOWN: Final = 3
 _SHEETS: Final = (".xlsx", ".xls", ".ods", ".numbers")
 
 
@@ -180,13 +181,21 @@ def manifest_of_tree(folder: Path, videos: Iterable[Path]) -> Manifest:
     samples = collector.samples()
     if not samples:
         raise UsageError(
-            f"{str(folder)!r} holds no video and no manifest; write one to {MANIFEST_NAME} there "
-            "(nta batch --template shows how)"
+            f"{str(folder)!r} holds no video and no manifest, {_what_it_holds(folder)}; give a folder with videos "
+            f"({', '.join(VIDEO_SUFFIXES)}, folders of numbered images), or write a {MANIFEST_NAME} that says where "
+            "they are (nta batch --template shows how)"
         )
     repeats = collector.repeats()
     if collector.faults:
         raise UsageError("\n".join([f"the folder {str(folder)!r} cannot be used:", *collector.faults]))
     return Manifest(folder, samples, repeats)
+
+
+def _what_it_holds(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir())
+    if not names:
+        return "it is empty"
+    return f"but {', '.join(map(repr, names[:_NAMES_SHOWN]))}{', …' if len(names) > _NAMES_SHOWN else ''}"
 
 
 @dataclass
