@@ -87,6 +87,8 @@ def sample(task: SampleTask, progress: Any = None) -> SampleDone:
     if task.name == "broken":
         return SampleDone(None, "internal_error", "nta broke down")
     good = [part for part in task.parts if part.tracks is not None]
+    if good and task.settings.blank and task.blank is None:
+        return SampleDone(blank=task.settings.model_copy(update={"blank": (), "dilution": None, "diameter_px": 11}))
     captures = [{"path": str(part.path), "sha256": part.sha256} for part in task.parts]
     first = task.parts[0]
     document = summary(
@@ -98,7 +100,7 @@ def sample(task: SampleTask, progress: Any = None) -> SampleDone:
         dilution=task.settings.dilution,
         remarks=task.remarks,
     )
-    document["seen"] = [part.spots.decode() for part in good]
+    document["seen"] = [part.spots.decode() for part in (*good, *(task.blank or ())) if part.spots is not None]
     files = {
         "summary.json": json.dumps(document, indent=2).encode(),
         "distribution.csv": b"diameter_nm,density_per_nm\n",

@@ -95,6 +95,12 @@ def batch(
     from nta.batch import read_manifest
 
     read = read_manifest(manifest)
+    if read.path.is_dir() and not (quiet or as_json or json_lines):
+        click.echo(
+            f"there is no manifest in {manifest}: day and sample are told by folders and names, and no dilution is "
+            "known but from --dilution; nta batch --template prints a manifest",
+            err=True,
+        )
     directory = directory if directory is not None else default_directory(manifest)
     if dry_run:
         return _dry_run(read, directory, settings, location, as_json=as_json)

@@ -17,8 +17,10 @@ from rich.table import Table
 from nta_cli.console import RELATIVE, make_console, number_text, value_and_interval
 
 if TYPE_CHECKING:
-    from nta.batch import Batch, Event, Listener, Plan
+    from nta.batch import Batch, Event, Listener, Outcome, Plan
     from nta.production import DailyYield
+
+_LONGEST_WORD: Final = 32
 
 _LINE_EVERY_S: Final = 30.0
 """Where there is no terminal a line this often says how far the batch is."""
@@ -120,6 +122,9 @@ def plan_lines(plan: Plan, repeats: tuple[str, ...]) -> Iterator[str]:
         for capture in plan.captures:
             if plan.samples[capture.sample] is job:
                 yield _plan_line(capture.state, "capture", f"  {capture.path}", capture.reason)
+        for path in job.settings.blank:
+            once = "unless it is on record; once for all samples" if job.state == "run" else ""
+            yield _plan_line(job.state, "blank", f"  {path}", once)
         for excluded in job.sample.excluded:
             yield _plan_line("excluded", "capture", f"  {excluded.video}", excluded.reason)
     yield from (f"warn duplicate_content: {message}" for message in repeats)
@@ -146,10 +151,13 @@ def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
     """Print one line a sample, particles per day, and their sum."""
     console = make_console(stderr=to_stderr)
     samples = Table(title="Samples", title_justify="left", title_style="bold", header_style="bold")
-    for heading in ("day", "sample", "status", "D50, nm", "stock, particles/mL", "message"):
+    messages = [_message(outcome) for outcome in batch.outcomes]
+    for heading in ("day", "sample", "status", "D50, nm", "stock, per mL"):
         samples.add_column(heading, justify="right" if "," in heading else "left", overflow="fold")
-    for outcome in batch.outcomes:
-        message = outcome.message if outcome.status in ("rejected", "failed") else " ".join(outcome.flags)
+    # Wide enough for its longest word: a code in two halves is found in no documentation.
+    words = [word for message in messages for word in message.split() if len(word) <= _LONGEST_WORD]
+    samples.add_column("message", overflow="fold", min_width=max(map(len, words), default=0))
+    for outcome, message in zip(batch.outcomes, messages, strict=True):
         samples.add_row(
             outcome.sample.day,
             outcome.sample.name,
@@ -164,6 +172,10 @@ def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
     if yields.is_relative:
         console.print(RELATIVE, style="dim", soft_wrap=True)
     console.print(f"Files: {batch.directory}", soft_wrap=True)
+
+
+def _message(outcome: Outcome) -> str:
+    return outcome.message if outcome.status in ("rejected", "failed") else " ".join(outcome.flags)
 
 
 def _yield_table(yields: DailyYield) -> Table:

@@ -68,12 +68,15 @@ def watch(
     store = open_store(directory, location)
     if not quiet:
         click.echo(f"watching {folder}; results in {directory}; Ctrl-C ends it", err=True)
-    code = 0
+    code, has_found = 0, False
     for found in changes(Watch(folder, settle_s), every_s, for_s=settle_s + every_s if once else None):
+        has_found = True
         if isinstance(found, str):
             print_error(found)
             code = EXIT_REJECTED
             continue
         executor = open_executor(None, n_jobs, timeout_s)
         code = run(found, directory, settings, store, executor, Output(False, json_lines, quiet))
+    if not (has_found or quiet):
+        click.echo(f"{folder} holds nothing to measure that has been unchanged for {settle_s:g} s", err=True)
     return code

@@ -114,6 +114,8 @@ class ClusterExecutor:
     ----------
     n_workers : int
         Threads of all workers when the batch began.
+    timeout_s : float
+        As given; another one holds for what is submitted from then on.
     report : callable or None
         Never told: a cluster says only when a job has ended.
     """
@@ -121,7 +123,7 @@ class ClusterExecutor:
     def __init__(self, client: Any, cluster: Any, *, timeout_s: float) -> None:  # noqa: ANN401  # dask has no types
         self.report: Report | None = None
         self.n_workers = max(1, sum(client.nthreads().values()))
-        self._client, self._cluster, self._timeout_s = client, cluster, timeout_s
+        self._client, self._cluster, self.timeout_s = client, cluster, timeout_s
         self._executor = client.get_executor(pure=False)
         self._running: dict[str, tuple[Future[Any], Future[Any], float]] = {}
         self._lock = threading.Lock()
@@ -157,7 +159,7 @@ class ClusterExecutor:
         key = f"nta-{uuid.uuid4().hex}"
         inner = self._executor.submit(_checked, method_version(), fn, *args, key=key)
         with self._lock:
-            self._running[key] = (outer, inner, time.monotonic() + self._timeout_s)
+            self._running[key] = (outer, inner, time.monotonic() + self.timeout_s)
         inner.add_done_callback(lambda done: self._hand_on(key, outer, done))
         return outer
 
@@ -188,7 +190,7 @@ class ClusterExecutor:
             for key, (outer, inner) in late.items():
                 self._restart(key, inner)
                 if not outer.done():
-                    outer.set_exception(JobTimeout(f"gave no result within {self._timeout_s:g} s; raise --timeout-s"))
+                    outer.set_exception(JobTimeout(f"gave no result within {self.timeout_s:g} s; raise --timeout-s"))
 
     def _restart(self, key: str, inner: Future[Any]) -> None:
         busy = [worker for worker, keys in self._client.processing().items() if key in keys]

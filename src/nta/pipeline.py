@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +58,7 @@ from nta.tracking import Tracks, link
 from nta.uncertainty import systematic_relative_sd
 from nta.video import open_video
 
-__all__ = ["analyze", "measure_capture", "measure_sample"]
+__all__ = ["analyze", "blank_settings", "measure_capture", "measure_sample"]
 
 
 _SECOND_PASS_SHARE: Final = 0.8
@@ -139,6 +139,7 @@ def measure_sample(
     *,
     started: datetime,
     remarks: tuple[Flag, ...] = (),
+    blank: Sequence[Measured | Refused] | None = None,
     progress: Progress = silent,
 ) -> Measurement:
     """Measure one sample from its captures, each already searched and linked.
@@ -159,6 +160,8 @@ def measure_sample(
         For the record.
     remarks : tuple of Flag
         What only the caller knows of the captures.
+    blank : sequence of Measured or Refused, optional
+        The captures of the blank, searched and linked with :func:`blank_settings`; they are measured when not given.
     progress : callable, optional
         Told ``(stage, done, total)``.
 
@@ -174,19 +177,31 @@ def measure_sample(
     if not measured:
         return refused(name, captures, refusals[0], settings, provenance)
     sized = _sized(name, inputs, captures, measured, refusals, settings, calibration, provenance, progress, remarks)
-    return _without_blank(sized, settings, progress) if settings.blank else sized
+    return _without_blank(sized, settings, blank, progress) if settings.blank else sized
 
 
-def _without_blank(sample: Measurement, settings: Settings, progress: Progress) -> Measurement:
-    """Return the sample without what the diluent shows, measured in the same way."""
+def blank_settings(values: Mapping[str, Sourced], settings: Settings) -> Settings:
+    """Return the settings for the blank of a sample: of the sample's values, width and polarity of spots are kept."""
     # The depth of a calibration is in the settings by now; the blank takes it from the same file.
     depth_um = settings.depth_um if settings.calibration is None else None
     update = {"blank": (), "dilution": None, "dilution_sd_percent": None, "depth_um": depth_um}
     plain = settings.model_copy(update=update)
     # An empty blank has no spots from which their width and polarity could be told.
-    pinned = {name: sample.values[name].value for name in ("diameter_px", "invert")}
-    one_value = {name: value for name, value in pinned.items() if not isinstance(value, list)}
-    blank = analyze(settings.blank, settings=plain.updated("video", one_value), sample="blank", progress=progress)
+    pinned = {name: values[name].value for name in ("diameter_px", "invert")}
+    return plain.updated("video", {name: value for name, value in pinned.items() if not isinstance(value, list)})
+
+
+def _without_blank(
+    sample: Measurement, settings: Settings, parts: Sequence[Measured | Refused] | None, progress: Progress
+) -> Measurement:
+    """Return the sample without what the diluent shows, measured in the same way."""
+    chosen = blank_settings(sample.values, settings)
+    if parts is None:
+        blank = analyze(settings.blank, settings=chosen, sample="blank", progress=progress)
+    else:
+        chosen, calibration = with_calibration(chosen)
+        inputs, now = inputs_of([Path(path) for path in settings.blank]), datetime.now(UTC)
+        blank = measure_sample("blank", inputs, parts, chosen, calibration, started=now, progress=progress)
     if blank.status in ("rejected", "failed"):
         raise UsageError(f"the blank cannot be used: {blank.message}")
     found = subtract_blank(sample, blank)

@@ -123,6 +123,29 @@ def test_a_dry_run_lists_everything_with_its_status_and_touches_nothing(campaign
     assert (campaign.out / "nta.sqlite").read_bytes() == before
 
 
+def test_a_dry_run_lists_the_blanks_and_says_that_there_is_no_manifest(campaign, cheap_jobs):
+    result = run("batch", campaign.folder, "--dry-run")
+    assert "there is no manifest in" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    campaign.write("1,x,a.avi,10,e.avi\n", header="day,sample,video,dilution,blank\n")
+    result = run("batch", campaign.folder, "--dry-run")
+    assert result.stderr == ""
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("run      blank")]
+    assert line.endswith("e.avi: unless it is on record; once for all samples")
+    assert run("batch", campaign.folder, "--quiet").output == ""
+    assert "done     blank" in run("batch", campaign.folder, "--dry-run").stdout
+
+
+def test_no_word_of_the_table_is_broken_at_80_columns(campaign, cheap_jobs, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    (campaign.folder / "copy.avi").write_text("video a")
+    campaign.write("2026-11-01,harvest 1,a.avi,1000,350\n2026-11-02,harvest 2,copy.avi,1000,410\n")
+    shown = run("batch", campaign.folder).stdout
+    assert max(map(len, shown.split("Particles per day")[0].splitlines())) <= 80
+    assert shown.count("duplicate_content") >= 2
+    assert "2026-11-01" in shown
+
+
 def test_the_template_goes_to_stdout_and_needs_no_folder(campaign, cheap_jobs):
     result = run("batch", "--template")
     assert result.exit_code == 0

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shutil
+import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from exports_made import nano_text, write_nano
 
 from nta.batch import Sample, csv_template, find_manifest, read_manifest
 from nta.batch.columns import ALL, COLUMNS
-from nta.batch.sources import captures_of_experiment, day_and_sample, same_content
+from nta.batch.sources import captures_of_experiment, content_sha256, day_and_sample, is_capture, same_content
 from nta.errors import UsageError
-from nta.store import Assay
+from nta.store import Assay, KnownSource
 
 
 def faults(
@@ -88,7 +93,7 @@ def test_captures_of_one_sample_cannot_disagree(campaign):
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("day;sample;video\n", "semicolons"),
+        ("day;sample\n", "column video: missing"),
         ("day,sample\n", "column video: missing"),
         ("day,sample,video,diluton\n", "column diluton: not known"),
         ("day,sample,video,day\n", "column day: stands twice"),
@@ -97,6 +102,38 @@ def test_captures_of_one_sample_cannot_disagree(campaign):
 )
 def test_a_wrong_header_is_said(campaign, header, words):
     assert any(words in line for line in faults(campaign, "", header=header))
+
+
+def test_what_a_spreadsheet_saves_is_read_as_it_was_meant(campaign):
+    """Semicolons, a decimal comma, a byte order mark, Windows line ends, comments in quotes and padded."""
+    (campaign.folder / "caf\u00e9 1.avi").write_text("video with an accent")
+    text = (
+        '\ufeff"# day, sample";;;;\r\nday;sample;video;dilution;temperature_c\r\n'
+        '1;x;"a.avi;b.avi";1000;23,5\r\n1;caf\u00e9;caf\u00e9 1.avi;2,5e2;\r\n;;;;\r\n'
+    )
+    (campaign.folder / "plan.CSV").write_bytes(text.encode())
+    first, second = read_manifest(campaign.folder).samples
+    assert (len(first.videos), first.dilution, first.settings) == (2, 1000.0, {"temperature_c": 23.5})
+    assert (second.name, second.videos[0].name, second.dilution) == ("caf\u00e9", "caf\u00e9 1.avi", 250.0)
+    (campaign.folder / "plan.CSV").write_text("day\tsample\tvideo\n1\tx\ta.avi\n")
+    assert read_manifest(campaign.folder).samples[0].name == "x"
+
+
+@pytest.mark.parametrize("cell", ["1.000", "1,000", "12.500.000"])
+def test_a_number_that_is_1000_in_one_country_and_1_in_another_is_said(campaign, cell):
+    (said,) = faults(campaign, f"1;x;a.avi;{cell}\n", header="day;sample;video;dilution\n")
+    assert said.startswith(f"row 2, column dilution: {cell!r} has two meanings")
+
+
+def test_a_spreadsheet_or_a_video_in_place_of_a_manifest_is_said(campaign):
+    (campaign.folder / "Manifest.xlsx").write_bytes(b"PK\x03\x04\0")
+    with pytest.raises(UsageError, match=r"'Manifest\.xlsx' .* save it as CSV UTF-8"):
+        read_manifest(campaign.folder)
+    campaign.write("1,x,a.avi,,\n", name="Manifest.CSV")
+    assert read_manifest(campaign.folder).samples[0].name == "x"
+    (campaign.folder / "a.avi").write_bytes(b"RIFF\0\0\0\0AVI ")
+    with pytest.raises(UsageError, match="is no manifest; give its folder, or measure it alone with nta analyze"):
+        read_manifest(campaign.folder / "a.avi")
 
 
 def test_a_manifest_without_rows_or_of_another_encoding_is_said(campaign):
@@ -163,6 +200,63 @@ def test_a_folder_as_a_video_is_said(campaign):
     (campaign.folder / "day 2").mkdir()
     (said,) = faults(campaign, "1,x,day 2,,\n")
     assert "day 2/*.avi" in said
+
+
+def images(folder: Path, count: int = 3, value: int = 0) -> Path:
+    """Write a folder of numbered images, one frame each."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        tifffile.imwrite(folder / f"f_{number:04d}.tif", np.full((4, 6), 10 * number + value, np.uint8))
+    return folder
+
+
+def test_a_folder_of_images_is_one_capture_in_a_manifest_and_in_a_tree(campaign, tmp_path):
+    folder = campaign.folder
+    for name in ("run 1", "run 2"):
+        images(folder / "d1" / name, value=len(name))
+    images(folder / "d1" / "run 3", value=99)
+    said = faults(campaign, "1,x,d1/run 1,,\n1,y,d1/run [23],,\n2,z,d1\\run 2,,\n")
+    assert said == ["row 4, column video: 'run 2' stands in row 3 already"]
+    campaign.write("1,x,d1/run 1,,\n1,y,d1/run [23],,\n2,z,a.avi,,\n")
+    manifest = read_manifest(folder)
+    assert [[video.name for video in sample.videos] for sample in manifest.samples] == [
+        ["run 1"],
+        ["run 2", "run 3"],
+        ["a.avi"],
+    ]
+    (repeat,) = manifest.repeats  # by what is in the images
+    assert (repeat.video.name, repeat.first.name) == ("run 2", "run 1")
+    tree = tmp_path / "tree"
+    shutil.move(folder / "d1", tree / "d1")
+    shutil.rmtree(tree / "d1" / "run 2")
+    images(tree / "d1" / "run 2", count=4)
+    tifffile.imwrite(tree / "stack_01.tif", np.zeros((5, 4, 6), np.uint8), photometric="minisblack")
+    found = {sample.name: [video.name for video in sample.videos] for sample in read_manifest(tree).samples}
+    assert found == {"d1/run": ["run 1", "run 2", "run 3"], "stack": ["stack_01.tif"]}
+
+
+def test_a_folder_of_images_is_known_by_all_that_is_in_it(tmp_path):
+    folder = images(tmp_path / "run")
+    before = KnownSource.at(folder, "0")
+    assert before.n_bytes == sum(path.stat().st_size for path in folder.iterdir())
+    sha256 = content_sha256(folder)
+    with (folder / "f_0001.tif").open("r+b") as file:  # in place: the folder itself looks as before
+        file.seek(-1, 2)
+        file.write(b"\x07")
+    os.utime(folder / "f_0001.tif", ns=(0, before.mtime_ns + 1))
+    assert KnownSource.at(folder, "0") != before
+    assert content_sha256(folder) != sha256
+    (folder / "f_0000.tif").write_text("no picture")
+    assert not is_capture(folder)
+
+
+def test_a_name_may_be_written_in_another_way(campaign):
+    """An accent in two characters, as macOS copies it, and a backslash."""
+    (campaign.folder / "day").mkdir()
+    (campaign.folder / "day" / unicodedata.normalize("NFD", "caf\u00e9.avi")).write_text("x")
+    campaign.write("1,x,day\\caf\u00e9.avi,,\n")
+    (sample,) = read_manifest(campaign.folder).samples
+    assert sample.videos[0].is_file()
 
 
 def test_the_columns_of_a_campaign_reach_their_places(campaign):
@@ -317,5 +411,8 @@ def test_a_tree_without_a_manifest_is_read_by_its_folders(tmp_path):
         ("d2", "d2/s2"): ["s2_02.tif"],
     }
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="no video and no manifest"):
+    with pytest.raises(UsageError, match=r"no video and no manifest, it is empty; give a folder with videos \(\.avi"):
+        read_manifest(tmp_path / "empty")
+    (tmp_path / "empty" / "take.wmv").touch()
+    with pytest.raises(UsageError, match=r"no manifest, but 'take\.wmv';"):
         read_manifest(tmp_path / "empty")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from batch_work import InlineExecutor, without_times
 
@@ -16,7 +19,16 @@ from nta.errors import RejectedError, UsageError
 from nta.inputs import Input
 from nta.pipeline import measure_capture
 from nta.record import Measured, Refused
+from nta.report.tables import write_noun
 from nta.settings import Settings
+from nta.tracking import Tracks
+
+
+def written_whole(tracks: Tracks) -> bytes:
+    """Return tracks as stores of earlier versions hold them."""
+    buffer = io.BytesIO()
+    write_noun(buffer, tracks)
+    return buffer.getvalue()
 
 
 def test_a_capture_comes_back_to_the_last_bit(videos):
@@ -30,7 +42,16 @@ def test_a_capture_comes_back_to_the_last_bit(videos):
     assert back.detections.ledger == measured.detections.ledger
     assert np.array_equal(back.tracks.captures[0].drift_px, measured.tracks.captures[0].drift_px)
     assert back.video.sha256() == measured.video.sha256()
-    assert to_parquet(measured) == to_parquet(measured)
+    spots, tracks = to_parquet(measured)
+    assert (spots, tracks) == to_parquet(measured)
+    # What both have stands once: a position of a track is its row among the spots.
+    assert set(pq.read_table(io.BytesIO(tracks)).column_names) == {"capture", "particle", "spot"}
+    assert len(tracks) < len(spots) / 3
+    assert list(back.tracks.table.columns) == list(measured.tracks.table.columns)
+    assert from_parquet(videos / "c0.avi", spots, written_whole(measured.tracks)).tracks.table.equals(back.tracks.table)
+    moved = replace(measured, tracks=replace(measured.tracks, table=measured.tracks.table.assign(y=1.5)))
+    again = from_parquet(videos / "c0.avi", *to_parquet(moved)).tracks.table
+    pd.testing.assert_frame_equal(again, moved.tracks.table, check_exact=True)
     with pytest.raises(UsageError, match="not kept"):
         next(back.video.frames())
     with pytest.raises(RejectedError, match="damaged"):

@@ -147,7 +147,8 @@ def test_settings_changed_and_changed_back_compute_the_sample_once_more_at_most(
 
 
 def test_a_calibration_or_a_blank_counts_by_what_is_in_it(campaign, monkeypatch):
-    monkeypatch.setattr("nta.batch.plan._with_depth", lambda settings: settings)
+    for room in ("plan", "blanks"):
+        monkeypatch.setattr(f"nta.batch.{room}.with_depth", lambda settings: settings)
     beads = campaign.folder / "beads.toml"
     beads.write_text("depth = 9\n")
     header = "day,sample,video,calibration,blank\n"
@@ -159,14 +160,68 @@ def test_a_calibration_or_a_blank_counts_by_what_is_in_it(campaign, monkeypatch)
     assert campaign.ran == []
     (campaign.folder / "beads 2.toml").write_text("depth = 8\n")
     campaign.run()
-    assert campaign.ran == ["x"]
+    assert set(campaign.ran) == {"x"}
     assert "calibration has changed" in reasons(campaign)["x"]
     (campaign.folder / "e.avi").write_text("another blank")
-    campaign.run()
-    assert campaign.ran == ["x"]
+    assert campaign.run().jobs_run == 2
+    assert campaign.ran == ["x", "e.avi", "x"]  # the sample says how its blank is to be measured, and then takes it
     assert "blank has changed" in reasons(campaign)["x"]
     shown = Store.open(campaign.out).show(1)
     assert shown["calibration_id"] is not None
+
+
+BLANK_HEADER = "day,sample,video,dilution,blank\n"
+
+
+def test_a_blank_that_several_samples_share_is_measured_once(campaign):
+    campaign.write("1,x,a.avi,10,e.avi\n1,y,b.avi,10,e.avi\n2,z,c.avi,10,e.avi;f.avi\n", header=BLANK_HEADER)
+    first = campaign.run()
+    assert first.all_measured
+    assert Counter(campaign.ran) == Counter(
+        {"x": 2, "y": 2, "z": 2} | dict.fromkeys(("a.avi", "b.avi", "c.avi"), 1)
+    ) + (Counter({"e.avi": 1, "f.avi": 1}))
+    assert first.jobs_run == 8
+    last = [event for event in campaign.events if event.kind == "finished"][-1]
+    assert (last.done, last.total) == (8, 8)
+    seen = json.loads((campaign.out / "z" / "summary.json").read_text())["seen"]
+    assert ["video e" in seen[1], "video f" in seen[2]] == [True, True]
+    campaign.run()
+    assert campaign.ran == []
+    campaign.write("1,x,a.avi,20,e.avi\n1,y,b.avi,10,e.avi\n2,z,c.avi,10,e.avi;f.avi\n", header=BLANK_HEADER)
+    assert campaign.run().jobs_run == 1
+    assert set(campaign.ran) == {"x"}  # what was measured of the blank is on record
+    store = Store.open(campaign.out)
+    store.objects.path(store.last_capture(path=str(campaign.folder / "f.avi"))["spots_sha256"]).unlink()
+    campaign.write("1,x,a.avi,20,e.avi\n1,y,b.avi,10,e.avi\n2,z,c.avi,30,e.avi;f.avi\n", header=BLANK_HEADER)
+    campaign.run()
+    assert set(campaign.ran) == {"z", "f.avi"}
+    assert store.verify().holds
+
+
+def test_a_blank_that_fails_for_now_fails_its_samples_for_now(campaign):
+    (campaign.folder / "e.avi").write_text("growing")
+    campaign.write("1,x,a.avi,10,e.avi\n1,y,b.avi,10,e.avi;f.avi\n2,z,c.avi,10,\n", header=BLANK_HEADER)
+    batch = campaign.run()
+    assert [outcome.status_code for outcome in batch.outcomes] == ["still_changing", "still_changing", None]
+    assert "the blank 'e.avi' could not be measured" in batch.outcomes[0].message
+    assert campaign.ran.count("e.avi") == 1
+    (campaign.folder / "e.avi").write_text("video, whole now")
+    assert campaign.run().all_measured
+    assert set(campaign.ran) == {"e.avi", "x", "y"}
+
+
+def test_an_experiment_as_the_blank_means_its_captures(campaign):
+    write_nano(campaign.folder / "water.nano", ["e.avi", "f.avi"])
+    campaign.write("1,x,a.avi,10,\n", header=BLANK_HEADER)
+    blank = (str(campaign.folder / "water.nano"),)
+    campaign.run(Settings(blank=blank))
+    assert set(campaign.ran) == {"a.avi", "e.avi", "f.avi", "x"}
+    (campaign.folder / "f.avi").write_text("another blank")
+    campaign.run(Settings(blank=blank))
+    assert set(campaign.ran) == {"f.avi", "x"}
+    (campaign.folder / "f.avi").unlink()
+    with pytest.raises(UsageError, match="not beside it"):
+        campaign.run(Settings(blank=blank))
 
 
 def test_the_command_line_ranks_above_the_manifest_and_the_manifest_above_a_settings_file(campaign):

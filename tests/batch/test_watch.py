@@ -147,6 +147,13 @@ def test_the_command_measures_what_is_ready_and_ends(campaign, cheap_jobs):
     assert "missing.avi" in result.stderr
 
 
+def test_a_watch_once_over_nothing_says_so(folder):
+    options = ("--once", "--settle-s", "0", "--every-s", "0.1")
+    result = CliRunner().invoke(cli, ["watch", str(folder), *options])
+    assert result.exit_code == 0
+    assert "holds nothing to measure" in result.stderr
+
+
 def test_ctrl_c_ends_a_watch_with_130(folder):
     process = subprocess.Popen(
         [sys.executable, "-c", "from nta_cli.main import cli; cli()", "watch", folder, "--every-s", "0.2"],

@@ -117,6 +117,23 @@ def test_the_database_itself_refuses_to_change_or_delete_a_record(store, table, 
     assert store.verify().holds
 
 
+@pytest.mark.parametrize("table", [table.name for table in schema.RECORDS])
+def test_postgresql_refuses_to_empty_a_table_of_records(records_of_server, table):
+    with pytest.raises(DBAPIError, match="only ever added to"), records_of_server.engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {table} CASCADE"))
+
+
+@pytest.fixture(scope="module")
+def records_of_server(postgres, tmp_path_factory):
+    """A store on PostgreSQL that refuses to be emptied, and is whole at the end."""
+    store = Store.open(postgres.new_database(), objects=tmp_path_factory.mktemp("objects"))
+    fill(store, 1)
+    before = store.verify()
+    yield store
+    assert store.verify() == before
+    assert before.entries > 10
+
+
 def test_what_fails_in_the_middle_leaves_nothing(store):
     with pytest.raises(ZeroDivisionError), store.writing() as writer:  # noqa: PT012  # the point is the block
         writer.capture(capture(1))

@@ -102,7 +102,11 @@ ALL: Final[tuple[Column, ...]] = (
     Column("day", "sample", "text", "Collection day, any label.", "1"),
     Column("sample", "sample", "text", "Name of the sample; rows with the same name are its captures.", "harvest 1"),
     Column(
-        "video", "capture", "paths", "Captures, relative to this file: a path, a pattern, or a .nano.", "day1_*.avi"
+        "video",
+        "capture",
+        "paths",
+        "Captures, relative to this file: a path, a pattern, a .nano, or a folder of images.",
+        "day1_*.avi",
     ),
     Column("exclude", "capture", "text", "Why this capture is left out; listed, never measured.", ""),
     Column("lot", "sample", "text", "Lot to which the sample belongs; else the name of the folder.", "LOT-7"),

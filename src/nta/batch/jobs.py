@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,21 +58,30 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class SampleTask:
-    """One sample to be put together from its captures; remarks are (code, message) of flags."""
+    """One sample to be put together from its captures; remarks are (code, message) of flags.
+
+    ``blank`` holds the captures of its blank, ``None`` until it has asked for them.
+    """
 
     name: str
     settings: Settings
     parts: tuple[Part, ...]
     remarks: tuple[tuple[str, str], ...] = ()
+    blank: tuple[Part, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SampleDone:
-    """The files of a sample's result by name, or why there are none."""
+    """The files of a sample's result by name, or why there are none.
+
+    ``blank`` is how the captures of its blank must be measured before: with the width of its own spots, which only its
+    captures tell.
+    """
 
     files: dict[str, bytes] | None = None
     status_code: str | None = None
     message: str = ""
+    blank: Settings | None = None
 
 
 def run_capture(task: CaptureTask, progress: Progress = silent) -> CaptureDone:
@@ -86,7 +95,8 @@ def run_capture(task: CaptureTask, progress: Progress = silent) -> CaptureDone:
         (one,) = inputs_of([task.path])
         found = measure_capture(one, task.settings, progress)
         if isinstance(found, Refused):
-            source = None if found.sha256 is None else KnownSource.at(task.path, found.sha256)
+            sha256 = _sha256_of_folder(task.path) if task.path.is_dir() else found.sha256
+            source = None if sha256 is None else KnownSource.at(task.path, sha256)
             return CaptureDone(status_of(found.error), found.error.code, str(found.error), source)
         spots, tracks = to_parquet(found)
         has_faults = bool(found.video.faults or found.detections.faults)
@@ -99,10 +109,20 @@ def run_capture(task: CaptureTask, progress: Progress = silent) -> CaptureDone:
         return CaptureDone("failed", "internal_error", _breakdown(error))
 
 
+def _sha256_of_folder(path: Path) -> str | None:
+    """Return the hash of a folder of images that was refused, ``None`` if it is no capture at all."""
+    from nta.batch.sources import content_sha256
+
+    try:
+        return content_sha256(path)
+    except NTAError:
+        return None
+
+
 def _source_as_read(path: Path, sha256: str, source: object) -> KnownSource | None:
     """Return how the file looked when it was opened: that is the file to which the hash belongs."""
     opened = getattr(source, "opened", None)
-    if opened is None:
+    if opened is None or path.is_dir():
         return KnownSource.at(path, sha256)
     return KnownSource(storable(str(path.resolve())), opened.size, opened.mtime_ns, opened.inode, sha256)
 
@@ -114,7 +134,7 @@ def _breakdown(error: Exception) -> str:
 def run_sample(task: SampleTask, progress: Progress = silent) -> SampleDone:
     """Put one sample together and write its result; never raises but for an interruption."""
     try:
-        return SampleDone(_files_of_sample(task, progress))
+        return _put_together(task, progress)
     except NTAError as error:
         return SampleDone(None, error.code, str(error))
     except _BREAKDOWNS as error:
@@ -122,7 +142,7 @@ def run_sample(task: SampleTask, progress: Progress = silent) -> SampleDone:
         return SampleDone(None, "internal_error", _breakdown(error))
 
 
-def _files_of_sample(task: SampleTask, progress: Progress) -> dict[str, bytes]:
+def _put_together(task: SampleTask, progress: Progress) -> SampleDone:
     from nta.calibration import with_calibration
     from nta.inputs import inputs_of
     from nta.pipeline import measure_sample
@@ -131,17 +151,36 @@ def _files_of_sample(task: SampleTask, progress: Progress) -> dict[str, bytes]:
 
     started = datetime.now(UTC)
     settings, calibration = with_calibration(task.settings)
+    found = [_found(part, settings) for part in task.parts]
+    asked = _blank_to_measure(settings, found) if task.blank is None else None
+    if asked is not None:
+        return SampleDone(blank=asked)
     measurement = measure_sample(
         task.name,
         inputs_of([part.path for part in task.parts]),
-        [_found(part, settings) for part in task.parts],
+        found,
         settings,
         calibration,
         started=started,
         remarks=tuple(flag(code, message) for code, message in task.remarks),
+        blank=None if task.blank is None else [_found(part, Settings()) for part in task.blank],
         progress=progress,
     )
-    return files_of(measurement)
+    return SampleDone(files_of(measurement))
+
+
+def _blank_to_measure(settings: Settings, found: Sequence[Measured | Refused]) -> Settings | None:
+    """Return how the videos of the blank are to be measured, ``None`` where there are none or no sample."""
+    from nta.inputs import inputs_of
+    from nta.pipeline import blank_settings
+    from nta.record import Measured, values_of
+
+    measured = [one for one in found if isinstance(one, Measured)]
+    if not measured or not settings.blank:
+        return None
+    if any(one.kind == "tracks" for one in inputs_of([Path(path) for path in settings.blank])):
+        return None  # nothing to search: the sample reads them itself
+    return blank_settings(values_of(measured, settings), settings)
 
 
 def _found(part: Part, settings: Settings) -> Measured | Refused:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from nta.batch.columns import COLUMNS, PENDING, REQUIRED, assay_name_and_unit
-from nta.batch.rows import Row, csv_rows, toml_rows
-from nta.batch.sources import day_and_sample, expand, find_videos, same_content
+from nta.batch.rows import Row, csv_header, csv_rows, toml_rows
+from nta.batch.sources import VIDEO_SUFFIXES, day_and_sample, expand, find_videos, same_content
 from nta.errors import UsageError
 from nta.store import Assay, CollectionRecord, Role, SampleIdentity
 
 MANIFEST_NAME: Final = "manifest.csv"
 TOML_NAME: Final = "manifest.toml"
+
+_NAMES_SHOWN: Final = 3
+_SHEETS: Final = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +121,17 @@ def find_manifest(location: Path) -> Path | None:
         return location
     if not location.is_dir():
         raise UsageError(f"{str(location)!r} does not exist; give a folder with a {MANIFEST_NAME}, or the file itself")
-    named = [location / name for name in (MANIFEST_NAME, TOML_NAME) if (location / name).is_file()]
-    found = named or [path for path in sorted(location.glob("*.csv")) if _looks_like_manifest(path)]
+    files = sorted(path for path in location.iterdir() if path.is_file())
+    named = [path for path in files if path.name.lower() in (MANIFEST_NAME, TOML_NAME)]
+    tables = (path for path in files if path.suffix.lower() == ".csv" and not path.name.startswith("."))
+    found = named or [path for path in tables if set(REQUIRED) <= set(csv_header(path))]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise UsageError(f"{str(location)!r} holds {len(found)} manifests ({names}); give one of them by its path")
+    sheets = [path.name for path in files if path.stem.lower() == "manifest" and path.suffix.lower() in _SHEETS]
+    if sheets and not found:
+        raise UsageError(f"{sheets[0]!r} in {str(location)!r} is a spreadsheet; save it as CSV UTF-8, {MANIFEST_NAME}")
     return found[0] if found else None
-
-
-def _looks_like_manifest(path: Path) -> bool:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        line = next((line for line in iter(lambda: file.readline(10_000), "") if not line.startswith("#")), "")
-    header = next(csv.reader([line.replace("\x00", "")]), [])
-    return set(REQUIRED) <= {name.strip() for name in header}
 
 
 def read_manifest(location: str | Path) -> Manifest:
@@ -181,13 +181,21 @@ def manifest_of_tree(folder: Path, videos: Iterable[Path]) -> Manifest:
     samples = collector.samples()
     if not samples:
         raise UsageError(
-            f"{str(folder)!r} holds no video and no manifest; write one to {MANIFEST_NAME} there "
-            "(nta batch --template shows how)"
+            f"{str(folder)!r} holds no video and no manifest, {_what_it_holds(folder)}; give a folder with videos "
+            f"({', '.join(VIDEO_SUFFIXES)}, folders of numbered images), or write a {MANIFEST_NAME} that says where "
+            "they are (nta batch --template shows how)"
         )
     repeats = collector.repeats()
     if collector.faults:
         raise UsageError("\n".join([f"the folder {str(folder)!r} cannot be used:", *collector.faults]))
     return Manifest(folder, samples, repeats)
+
+
+def _what_it_holds(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir())
+    if not names:
+        return "it is empty"
+    return f"but {', '.join(map(repr, names[:_NAMES_SHOWN]))}{', …' if len(names) > _NAMES_SHOWN else ''}"
 
 
 @dataclass
@@ -276,7 +284,7 @@ class _Collector:
     def repeats(self) -> tuple[Repeat, ...]:
         """Return the videos that two samples share by content; within one sample that is a fault."""
         found = []
-        readable = (video for _, _, video in self._places.values() if video.is_file())
+        readable = (video for _, _, video in self._places.values() if video.exists())
         for video, first in same_content(readable):
             sample, place, _ = self._places[video.resolve()]
             first_sample, first_place, _ = self._places[first.resolve()]

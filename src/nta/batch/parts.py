@@ -1,7 +1,8 @@
 """A measured capture as two Parquet files, spots and tracks, and back: what a batch keeps between its steps.
 
 All that a sample's result depends on comes back to the last bit. The pictures of background and noise do not: no
-step after linking looks at them.
+step after linking looks at them. The file of the tracks says which spots make up each one: what is told of a spot
+stands once.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ _VIDEO_FIELDS: Final = (
     "is_lossy",
     "allow_partial",
 )
+_PLACE: Final = ["frame", "y", "x"]
+"""What tells a spot from all others of its capture."""
+
+_SPOT: Final = "spot"
+"""Column of the tracks: the row of each position in the table of spots."""
+
 _APPEARANCE_FIELDS: Final = ("noise_sd", "spot_sd_px", "inverted", "saturated_share", "full_scale")
 
 
@@ -85,7 +92,7 @@ def to_parquet(measured: Measured) -> tuple[bytes, bytes]:
     plain = _Spots(
         **{
             **{name.name: getattr(found, name.name) for name in dataclasses.fields(_Spots)},
-            "table": pd.concat([found.table, found.dimmer]).sort_values(["frame", "y", "x"], ignore_index=True),
+            "table": pd.concat([found.table, found.dimmer]).sort_values(_PLACE, ignore_index=True),
             "appearance": {name: getattr(found.appearance, name) for name in _APPEARANCE_FIELDS},
             "values": {name: [value, origin] for name, (value, origin) in found.values.items()},
             "faults": tuple((fault.code, fault.message) for fault in found.faults),
@@ -94,13 +101,38 @@ def to_parquet(measured: Measured) -> tuple[bytes, bytes]:
     video = {name: getattr(measured.video, name) for name in _VIDEO_FIELDS}
     faults = [[fault.code, fault.message] for fault in measured.video.faults]
     beside = {"video": video, "faults": faults, "sha256": measured.video.sha256()}
-    return _bytes_of(plain, beside), _bytes_of(measured.tracks, {})
+    return _bytes_of(plain, beside), _bytes_of(*_linked(measured.tracks, plain.table))
 
 
 def _bytes_of(noun: object, beside: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    write_noun(buffer, noun, beside)
+    write_noun(buffer, noun, beside, is_compact=True)
     return buffer.getvalue()
+
+
+def _linked(tracks: Tracks, spots: pd.DataFrame) -> tuple[Tracks, dict[str, Any]]:
+    """Return tracks that name the rows of their spots in place of the columns that both have, and all their columns."""
+    table = tracks.table
+    rows = pd.MultiIndex.from_frame(spots[_PLACE]).get_indexer(pd.MultiIndex.from_frame(table[_PLACE]))
+    if (rows < 0).any():  # a spot that was moved after it was found
+        return tracks, {}
+    of_spots = spots.take(rows)
+    repeated = [name for name in table.columns if name in spots and _same_bits(table[name], of_spots[name])]
+    short = table.drop(columns=repeated).assign(**{_SPOT: rows.astype(np.int64)})
+    return dataclasses.replace(tracks, table=short), {"columns": list(table.columns)}
+
+
+def _same_bits(one: pd.Series, other: pd.Series) -> bool:
+    return one.dtype == other.dtype and one.to_numpy().tobytes() == other.to_numpy().tobytes()
+
+
+def _whole(tracks: Tracks, spots: pd.DataFrame, beside: dict[str, Any]) -> Tracks:
+    """Return the tracks with the columns of their spots."""
+    if _SPOT not in tracks.table:
+        return tracks
+    of_spots = spots.take(tracks.table[_SPOT].to_numpy()).reset_index(drop=True)
+    columns = {name: tracks.table.get(name, of_spots.get(name)) for name in beside["columns"]}
+    return dataclasses.replace(tracks, table=pd.DataFrame(columns))
 
 
 def from_parquet(path: Path, spots: bytes, tracks: bytes) -> Measured:
@@ -119,7 +151,7 @@ def from_parquet(path: Path, spots: bytes, tracks: bytes) -> Measured:
         If a file is damaged.
     """
     plain, beside = read_noun(io.BytesIO(spots), _Spots)
-    linked, _ = read_noun(io.BytesIO(tracks), Tracks)
+    linked, columns = read_noun(io.BytesIO(tracks), Tracks)
     nothing = np.empty((0, 0), dtype=np.float32)
     appearance = Appearance(background=nothing, noise_map=nothing, **plain.appearance)
     fields = {name.name: getattr(plain, name.name) for name in dataclasses.fields(_Spots)}
@@ -146,4 +178,4 @@ def from_parquet(path: Path, spots: bytes, tracks: bytes) -> Measured:
         source=source,
         **beside["video"],
     )
-    return Measured(video, detections, linked)
+    return Measured(video, detections, _whole(linked, plain.table, columns))

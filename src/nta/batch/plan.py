@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from nta.batch import keys
 from nta.batch.manifest import Manifest, Sample
 from nta.batch.outcomes import folder_names
-from nta.batch.sources import file_sha256, sidecar_sha256
+from nta.batch.sources import captures_of_experiment, content_sha256, is_capture, sidecar_sha256
 from nta.errors import UsageError
 from nta.settings import Settings
 from nta.store import KnownSource, SampleIdentity, Store, storable
@@ -45,6 +45,8 @@ class CaptureJob:
         Its content key; ``None`` while the file has not been read.
     inputs : dict or None
         What the key is made of.
+    is_blank : bool
+        Whether it is one of the sample's blank, measured because a sample asked for it.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class CaptureJob:
     reason: str = ""
     key: str | None = None
     inputs: Mapping[str, Any] | None = None
+    is_blank: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +168,30 @@ def _sample_job(manifest: Manifest, sample: Sample, folder: Path, settings: Sett
             calibration = Path(chosen.calibration).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read the calibration {chosen.calibration!r}: {error}") from None
-    missing = [path for path in chosen.blank if not Path(path).is_file()]
-    if missing:
-        raise UsageError(f"there is no file {missing[0]!r} to take as the blank")
+    chosen = _with_captures_of_blank(chosen)
     blank = tuple(hashes.of(Path(path)) for path in chosen.blank)
     involved = (repeat for repeat in manifest.repeats if sample.name in (repeat.sample, repeat.first_sample))
     remarks = tuple(("duplicate_content", repeat.message) for repeat in involved)
     return SampleJob(sample, folder, chosen, calibration, blank, remarks)
 
 
+def _with_captures_of_blank(settings: Settings) -> Settings:
+    """Return the settings with every capture of the blank; a ``.nano`` means those that it lists."""
+    paths: list[Path] = []
+    for path in map(Path, settings.blank):
+        if not is_capture(path):
+            raise UsageError(f"there is no file {str(path)!r} to take as the blank")
+        try:
+            paths += captures_of_experiment(path) if path.suffix.lower() == ".nano" else [path]
+        except ValueError as error:
+            raise UsageError(f"the blank cannot be used: {error}") from None
+    named = tuple(str(path) for path in paths)
+    return settings if named == settings.blank else settings.model_copy(update={"blank": named})
+
+
 def _draft(video: Path, sample: int, position: int, settings: Settings, hashes: _Hashes) -> CaptureJob:
     """Return a capture as it would have to run, with its key if its hash is known."""
-    touching = keys.for_capture(_with_depth(settings))
+    touching = keys.for_capture(with_depth(settings))
     sidecar = sidecar_sha256(video)
     sha256 = hashes.known(video)
     inputs = None if sha256 is None else keys.capture_inputs(sha256, touching, sidecar)
@@ -195,7 +210,7 @@ def _draft(video: Path, sample: int, position: int, settings: Settings, hashes: 
 def _capture_job(draft: CaptureJob, row: Mapping[str, Any] | None, store: Store) -> CaptureJob:
     """Return a capture with its state and reason."""
     if row is not None:
-        if row["tracks_sha256"] is None or _objects_there(row, store):
+        if objects_there(row, store):
             return replace(draft, state="done")
         return replace(draft, reason=NOT_STORED)
     if draft.inputs is None:
@@ -205,11 +220,14 @@ def _capture_job(draft: CaptureJob, row: Mapping[str, Any] | None, store: Store)
     return replace(draft, reason=keys.why(None if last is None else keys.read(last["inputs"]), draft.inputs))
 
 
-def _objects_there(row: Mapping[str, Any], store: Store) -> bool:
+def objects_there(row: Mapping[str, Any], store: Store) -> bool:
+    """Whether the files of a capture are there; one that was refused has none."""
+    if row["tracks_sha256"] is None:
+        return True
     return store.objects.has(row["spots_sha256"]) and store.objects.has(row["tracks_sha256"])
 
 
-def _with_depth(settings: Settings) -> Settings:
+def with_depth(settings: Settings) -> Settings:
     """Return the settings with the depth of their calibration: a capture depends on that, not on the file."""
     if settings.calibration is None:
         return settings
@@ -280,14 +298,15 @@ class _Hashes:
         source = self._looking_the_same(path)
         if source is not None:
             return source.sha256
-        return self.of(path) if path.is_file() and path.stat().st_size in self._sizes else None
+        look = KnownSource.at(path, "")
+        return self.of(path) if look is not None and look.n_bytes in self._sizes else None
 
     def of(self, path: Path) -> str:
         """Return the hash of a file, read now if need be."""
         source = self._looking_the_same(path)
         if source is not None:
             return source.sha256
-        read = KnownSource.at(path, file_sha256(path))
+        read = KnownSource.at(path, content_sha256(path))
         if read is None:
             raise UsageError(f"there is no file {str(path)!r}")
         self._new.append(read)

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
 from nta.batch import keys
+from nta.batch.blanks import Blanks
 from nta.batch.events import Event, Listener, ignore
 from nta.batch.jobs import CaptureDone, CaptureTask, SampleDone, SampleTask, Work
 from nta.batch.manifest import Manifest
@@ -154,6 +155,7 @@ class _Run:
         self.manifest, self.directory, self.plan = manifest, directory, plan
         self.recorder, self.work, self.listen = recorder, work, listen
         self.store = recorder.store
+        self.blanks = Blanks(recorder)
         self.others = {sample.identity for sample in manifest.samples}
         self.keys: list[list[str]] = [[""] * len(job.sample.videos) for job in plan.samples]
         self.missing = [0] * len(plan.samples)
@@ -230,17 +232,22 @@ class _Run:
             self.done += 1
             self._settle(one.job, self.store.current(job.sample.identity))
             return None
+        fault = self.blanks.fault(one.job)
+        if fault is not None:
+            self._sample_failed(one, *fault)
+            return None
         rows = self.store.known_captures(self.keys[one.job])
         try:
             parts = tuple(
                 self.recorder.part(path, key, rows.get(key))
                 for path, key in zip(job.sample.videos, self.keys[one.job], strict=True)
             )
+            blank = self.blanks.parts(one.job)
         except StoreError as error:
             self._sample_failed(one, "store", str(error))
             return None
         remarks = (*job.remarks, *self._remarks(one.job))
-        return executor.submit(self.work.sample, SampleTask(job.sample.name, job.settings, parts, remarks))
+        return executor.submit(self.work.sample, SampleTask(job.sample.name, job.settings, parts, remarks, blank))
 
     def _is_there_again(self, job: SampleJob, known: dict[str, Any]) -> bool:
         """Make an analysis current that is on record already, where its folder still holds it."""
@@ -282,14 +289,21 @@ class _Run:
             self._sample_finished(one, one.job, result)
 
     def _capture_finished(self, one: _Running, job: CaptureJob, result: CaptureDone) -> None:
-        self.keys[job.sample][job.position] = self.recorder.capture(job, result)
-        self.missing[job.sample] -= 1
-        if not self.missing[job.sample]:
-            self.samples.append(_Running(job.sample))
+        stands_for = self.recorder.capture(job, result)
+        if job.is_blank:
+            self.samples += [_Running(number) for number in self.blanks.finished(job, stands_for)]
+        else:
+            self.keys[job.sample][job.position] = stands_for
+            self.missing[job.sample] -= 1
+            if not self.missing[job.sample]:
+                self.samples.append(_Running(job.sample))
         self._tell("finished", one, result.status, result.message)
 
     def _sample_finished(self, one: _Running, number: int, result: SampleDone) -> None:
         job = self.plan.samples[number]
+        if result.blank is not None:
+            self._measure_blank(number, job, result.blank)
+            return
         if result.files is None:
             self._sample_failed(one, result.status_code or "failed", result.message)
             return
@@ -300,6 +314,14 @@ class _Run:
             return
         self._settle(number, row)
         self._tell("finished", one, row["status"], row["message"])
+
+    def _measure_blank(self, number: int, job: SampleJob, settings: Settings) -> None:
+        """Let a sample wait for the captures of its blank, which other samples may have asked for before."""
+        new = self.blanks.ask(number, job, settings)
+        self.captures.extendleft(_Running(capture) for capture in reversed(new))
+        self.total += len(new)
+        if self.blanks.has_all(number):
+            self.samples.append(_Running(number))
 
     def _sample_failed(self, one: _Running, code: str, message: str) -> None:
         number = one.job

@@ -1,16 +1,21 @@
-"""From what a manifest names to the files it means: patterns, experiments, folder trees; and which files are one."""
+"""From what a manifest names to the files it means: patterns, experiments, folder trees; and which files are one.
+
+A capture is a file, or a folder of numbered images.
+"""
 
 from __future__ import annotations
 
 import glob
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from nta.errors import RejectedError
+from nta.errors import RejectedError, UsageError
 from nta.formats import read_nano, sidecar_of
+from nta.store import KnownSource
 
 VIDEO_SUFFIXES: Final = (".avi", ".mp4", ".mov", ".mkv", ".tif", ".tiff", ".npy")
 
@@ -36,19 +41,42 @@ def expand(text: str, folder: Path) -> list[Path]:
 
 
 def _one(text: str, folder: Path) -> list[Path]:
-    path = folder / text
+    path = _as_on_disk(text, folder)
     if path.is_dir():
+        if is_image_folder(path):
+            return [path]
         raise ValueError(f"{text!r} is a folder; name its videos, such as {text.rstrip('/')}/*.avi")
     if path.is_file():
         return captures_of_experiment(path) if path.suffix.lower() == ".nano" else [path]
     if glob.has_magic(text):
         # Path.glob refuses what begins with a slash; the cell may hold a pattern anywhere on the disk.
         matches = sorted(glob.glob(text, root_dir=folder, recursive=True))  # noqa: PTH207
-        files = [folder / match for match in matches if (folder / match).is_file()]
+        files = [folder / match for match in matches if is_capture(folder / match)]
         if files:
             return files
         raise ValueError(f"no file matches {text!r} in {str(folder)!r}")
     raise ValueError(f"there is no file {str(path)!r}")
+
+
+def _as_on_disk(text: str, folder: Path) -> Path:
+    """Return a path as it was written, or in another way to write it: an accent as two characters, a backslash."""
+    plain = text.replace("\\", "/")
+    forms = (text, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD")))
+    return next((folder / form for form in forms if (folder / form).exists()), folder / text)
+
+
+def is_capture(path: Path) -> bool:
+    """Whether a path can be one capture: a file, or a folder of numbered images."""
+    return path.is_file() or is_image_folder(path)
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether a folder is one capture, its images the frames."""
+    if not path.is_dir():
+        return False
+    from nta.video.series import is_series
+
+    return is_series(path)
 
 
 def captures_of_experiment(nano: Path) -> list[Path]:
@@ -79,11 +107,27 @@ def sidecar_sha256(video: Path) -> str | None:
 
 
 def find_videos(folder: Path) -> Iterator[Path]:
-    """Yield the videos in a folder tree, sorted; hidden files and results of nta are none."""
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") or part.endswith("_nta") for part in inside.parts)
-        if not hidden and path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+    """Yield the captures in a folder tree, sorted; hidden files and results of nta are none.
+
+    A folder of numbered images is one capture, and its images are none.
+
+    Raises
+    ------
+    UsageError
+        If a folder cannot be looked into.
+    """
+    try:
+        inside = sorted(folder.iterdir())
+    except FileNotFoundError:  # gone since its own folder was listed
+        return
+    except OSError as error:
+        raise UsageError(f"{str(folder)!r} cannot be looked into: {error.strerror}; check its permissions") from None
+    for path in inside:
+        if path.name.startswith(".") or path.name.endswith("_nta"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from [path] if is_image_folder(path) else find_videos(path)
+        elif path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
             yield path
 
 
@@ -94,28 +138,41 @@ def day_and_sample(video: Path, folder: Path) -> tuple[str, str]:
     stamp or a last number only are the captures of one sample, and the stamp gives the day.
     """
     parts = video.relative_to(folder).parts[:-1]
-    stamp = _STAMP.search(video.stem)
-    base = _STAMP.sub("", video.stem) if stamp else _NUMBER.sub("", video.stem)
+    stem = video.stem if video.suffix.lower() in VIDEO_SUFFIXES else video.name
+    stamp = _STAMP.search(stem)
+    base = _STAMP.sub("", stem) if stamp else _NUMBER.sub("", stem)
     day = parts[0] if parts else stamp[1] if stamp else "undated"
-    name = "/".join(parts) if len(parts) > 1 else "/".join([*parts, base or video.stem])
+    name = "/".join(parts) if len(parts) > 1 else "/".join([*parts, base or stem])
     return day, name
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, lower-case hexadecimal."""
+def content_sha256(path: Path) -> str:
+    """Return the SHA-256 of a capture, lower-case hexadecimal: of a file's bytes, or of its images as a whole.
+
+    Raises
+    ------
+    RejectedError
+        If a folder does not hold one series of images.
+    """
+    if path.is_dir():
+        from nta.video import open_video
+
+        return open_video(path).sha256()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def same_content(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
-    """Return the files that hold the same bytes as an earlier one, each with that one.
+    """Return the captures that hold the same bytes as an earlier one, each with that one.
 
-    Only files of one length whose first and last megabyte agree are read as a whole.
+    Only those of one length whose first and last megabyte agree are read as a whole.
     """
     by_ends: dict[tuple[int, bytes], list[Path]] = {}
     sizes: dict[int, list[Path]] = {}
     for path in paths:
-        sizes.setdefault(path.stat().st_size, []).append(path)
+        look = KnownSource.at(path, "")
+        if look is not None:
+            sizes.setdefault(look.n_bytes, []).append(path)
     for size, alike in sizes.items():
         for path in alike if len(alike) > 1 else ():
             by_ends.setdefault((size, _ends(path, size)), []).append(path)
@@ -123,13 +180,15 @@ def same_content(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
     for alike in by_ends.values():
         firsts: dict[str, Path] = {}
         for path in alike if len(alike) > 1 else ():
-            first = firsts.setdefault(file_sha256(path), path)
+            first = firsts.setdefault(content_sha256(path), path)
             if first is not path:
                 found.append((path, first))
     return found
 
 
 def _ends(path: Path, size: int) -> bytes:
+    if path.is_dir():
+        return b""
     with path.open("rb") as file:
         digest = hashlib.sha256(file.read(_END_BYTES))
         file.seek(max(0, size - _END_BYTES))

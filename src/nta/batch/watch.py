@@ -98,12 +98,16 @@ def changes(
         Another one for tests.
     """
     began = watch.clock()
+    said = ""
     while True:
         try:
             found = watch.look()
         except UsageError as error:
-            yield str(error)
+            if str(error) != said:
+                yield str(error)
+            said = str(error)
         else:
+            said = ""
             if found is not None and found.samples:
                 yield found
         if for_s is not None and watch.clock() - began > for_s:

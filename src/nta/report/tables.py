@@ -106,11 +106,18 @@ def distribution_of(file: TextIO, path: Path | None = None) -> pd.DataFrame:
     return pd.DataFrame(np.array(rows, dtype=float).reshape(len(rows), len(names)), columns=names)
 
 
-def write_noun(path: Path | BinaryIO, noun: Any, beside: Mapping[str, Any] | None = None) -> None:  # noqa: ANN401
+def write_noun(
+    path: Path | BinaryIO,
+    noun: Any,  # noqa: ANN401  # any dataclass
+    beside: Mapping[str, Any] | None = None,
+    *,
+    is_compact: bool = False,
+) -> None:
     """Write a frozen dataclass with a ``table`` as Parquet, with units in the metadata of the columns.
 
     An array with one row for each row of the table becomes a column of lists; every other field goes into the
-    context, together with ``beside``.
+    context, together with ``beside``. A compact file is a quarter smaller, holds the same bits, and is for nta alone:
+    not every program knows its encodings.
     """
     fields = fields_but(noun, "table")
     arrays = {name: value for name, value in fields.items() if _is_row_array(value, len(noun.table))}
@@ -124,7 +131,22 @@ def write_noun(path: Path | BinaryIO, noun: Any, beside: Mapping[str, Any] | Non
         arrow = arrow.append_column(name, pa.FixedSizeListArray.from_arrays(array.ravel(), array.shape[1]))
     text = json.dumps(encode(context), allow_nan=False, separators=(",", ":"))
     arrow = arrow.cast(_with_units(arrow.schema)).replace_schema_metadata({_KEY: text.encode()})
-    pq.write_table(arrow, path, compression="zstd")
+    pq.write_table(arrow, path, compression="zstd", **(_compact(arrow.schema) if is_compact else {}))
+
+
+def _compact(schema: pa.Schema) -> dict[str, Any]:
+    """Return how pyarrow writes measured numbers in little room.
+
+    Their last digits are noise, which no dictionary and no compression makes smaller; the bytes of sign and exponent
+    are much alike, once they stand together.
+    """
+    plain = {
+        field.name: "BYTE_STREAM_SPLIT" if pa.types.is_floating(field.type) else "DELTA_BINARY_PACKED"
+        for field in schema
+        if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+    }
+    others = [field.name for field in schema if field.name not in plain]
+    return {"use_dictionary": others or False, "column_encoding": plain}
 
 
 def read_noun(path: Path | BinaryIO, kind: Callable[..., Noun]) -> tuple[Noun, dict[str, Any]]:

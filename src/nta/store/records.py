@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +129,7 @@ class CollectionRecord:
 
 @dataclass(frozen=True, slots=True)
 class KnownSource:
-    """How a file looked when its hash was taken."""
+    """How a file looked when its hash was taken; of a folder, all files in it together and the newest of them."""
 
     path: str
     n_bytes: int
@@ -138,12 +139,15 @@ class KnownSource:
 
     @classmethod
     def at(cls, path: Path, sha256: str) -> Self | None:
-        """Look at a file now; ``None`` when it is gone."""
+        """Look at a file or folder now; ``None`` when it is gone."""
         try:
             found = path.stat()
+            inside = [one.stat() for one in path.iterdir() if one.is_file()] if stat.S_ISDIR(found.st_mode) else []
         except OSError:
             return None
-        return cls(storable(str(path.resolve())), found.st_size, found.st_mtime_ns, found.st_ino, sha256)
+        n_bytes = sum(one.st_size for one in inside) if inside else found.st_size
+        newest_ns = max(one.st_mtime_ns for one in (found, *inside))
+        return cls(storable(str(path.resolve())), n_bytes, newest_ns, found.st_ino, sha256)
 
 
 def storable(text: str) -> str:

@@ -131,6 +131,18 @@ class SeriesSource(Source):
         return digest.hexdigest()
 
 
+def is_series(folder: Path) -> bool:
+    """Whether a folder holds numbered images of one frame each, so that it is one capture; none of it is waited for.
+
+    A folder of TIFF stacks holds as many captures; one with several series is none that could be measured.
+    """
+    try:
+        _, names = _listed(folder)
+        return len(names) > 1 and _open_picture(folder / names[0]).n_frames in (None, 1)
+    except (RejectedError, UsageError):
+        return False
+
+
 def open_series(folder: Path, *, allow_partial: bool = False) -> Video:
     """Open a folder of numbered images; see :func:`nta.video.open_video`.
 
