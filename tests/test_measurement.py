@@ -67,7 +67,7 @@ def test_what_is_no_number_is_null(a_measurement, nothing):
         "stock": null,
         "volume_source": "nominal",
         "depth_um": None,
-        "parts": {"counting": None, "captures": None, "volume": None, "dilution": None},
+        "parts": {"counting": None, "captures": None, "volume": None, "dilution": None, "blank": None},
         "captures": [],
     }
     assert values["counts"]["particles_per_frame"] is None
