@@ -129,9 +129,9 @@ def _refine(
     return found
 
 
-refine_8 = kernel("i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(
-    _refine
-)
+refine_8 = kernel(
+    "i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])", is_rare=True
+)(_refine)
 refine_16 = kernel(
     "i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])"
 )(_refine)
@@ -245,5 +245,5 @@ def _background_sums(raw: Pixels, background: Bytes, words: Words) -> tuple[int,
     return count, total, squares
 
 
-background_sums_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u1[:, ::1], u8[:, ::1])")(_background_sums)
+background_sums_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u1[:, ::1], u8[:, ::1])", is_rare=True)(_background_sums)
 background_sums_16 = kernel("UniTuple(i8, 3)(u2[:, ::1], u1[:, ::1], u8[:, ::1])")(_background_sums)

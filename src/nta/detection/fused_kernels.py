@@ -6,7 +6,9 @@ in float64, in the order of additions that scipy uses. All other sums are of who
 changes.
 
 Kernels that meet pixels exist for uint8 and uint16; the arithmetic that a width of pixel needs follows from
-the arrays that are handed in. Every kernel has its slow twin in ``tests/detection/naive_detection.py``.
+the arrays that are handed in. Those for uint8 are rare: frames of 8 bits are searched as uint16 unless their
+noise exceeds 16 grey levels or the least mass is stated (``Appearance.detector_gain``). Every kernel has its
+slow twin in ``tests/detection/naive_detection.py``.
 """
 
 from __future__ import annotations
@@ -172,9 +174,9 @@ def _bandpass(
         _weigh_columns(smooth, weights, box_rows[1], filtered[y], brightest)
 
 
-bandpass_8 = kernel("void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4[::1])")(
-    _bandpass
-)
+bandpass_8 = kernel(
+    "void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4[::1])", is_rare=True
+)(_bandpass)
 bandpass_16 = kernel("void(u2[:, ::1], f8[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f8[::1], f4[:, ::1], f4[::1])")(
     _bandpass
 )
@@ -208,7 +210,7 @@ def _exact(raw: Pixels, weights: Floats, filtered: Singles, places: Places, n_pl
         values[i] = total - np.rint(total - filtered[y, x])
 
 
-exact_8 = kernel("void(u1[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, f8[::1])")(_exact)
+exact_8 = kernel("void(u1[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, f8[::1])", is_rare=True)(_exact)
 exact_16 = kernel("void(u2[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, f8[::1])")(_exact)
 
 
@@ -267,7 +269,7 @@ def _rescale(
     return found
 
 
-rescale_8 = kernel("i8(f4[:, ::1], f4, f4, f4, u1[::1], u8[::1], u1[:, ::1], i4[::1])")(_rescale)
+rescale_8 = kernel("i8(f4[:, ::1], f4, f4, f4, u1[::1], u8[::1], u1[:, ::1], i4[::1])", is_rare=True)(_rescale)
 rescale_16 = kernel("i8(f4[:, ::1], f4, f4, f4, u1[::1], u8[::1], u2[:, ::1], i4[::1])")(_rescale)
 
 
@@ -296,7 +298,7 @@ def _count_up_to(image: Pixels, first: int, second: int, third: int, columns: By
     return n_first, n_second, n_third
 
 
-count_up_to_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u1, u1, u1, u1[:, ::1])")(_count_up_to)
+count_up_to_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u1, u1, u1, u1[:, ::1])", is_rare=True)(_count_up_to)
 count_up_to_16 = kernel("UniTuple(i8, 3)(u2[:, ::1], u2, u2, u2, u1[:, ::1])")(_count_up_to)
 
 
@@ -372,5 +374,5 @@ def _peaks(
     return found
 
 
-peaks_8 = kernel("i8(u1[:, ::1], i8, i8, u1, u1[:, ::1], u1[:, ::1], u1[::1], u8[::1], i4[::1])")(_peaks)
+peaks_8 = kernel("i8(u1[:, ::1], i8, i8, u1, u1[:, ::1], u1[:, ::1], u1[::1], u8[::1], i4[::1])", is_rare=True)(_peaks)
 peaks_16 = kernel("i8(u2[:, ::1], i8, i8, u2, u2[:, ::1], u2[:, ::1], u1[::1], u8[::1], i4[::1])")(_peaks)
