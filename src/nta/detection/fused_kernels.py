@@ -30,12 +30,8 @@ Places = NDArray[np.int32]
 GAUSSIAN_REACH: Final = 4
 """Taps on either side of trackpy's Gaussian of 1 px, truncated at 4 sd."""
 
-PEAK_RING_ROWS: Final = 64
-"""Rows that the maximum filter keeps; more than the widest window (45 px, diameter 31)."""
-
 _WORD: Final = 8
 _BYTE_MAX: Final = 255
-_RING_MASK: Final = PEAK_RING_ROWS - 1
 
 
 @kernel("void(f4[::1], f4[::1], f4[::1], i8)")
@@ -321,18 +317,18 @@ def _peaks(
 
     Parameters
     ----------
-    ring : (64, w) of the type of ``image``
+    ring : (power of two above ``window``, w) of the type of ``image``
     rows : (3, w + window - 1) of the type of ``image``
         Scratch; the first row is zero outside the middle.
     flags, flag_words : (multiple of 8,) uint8, the same memory as uint64
         Scratch, zero before and after.
     """
     height, width = image.shape
-    before = (window - 1) // 2
+    before, ring_mask = (window - 1) // 2, ring.shape[0] - 1
     found = 0
     for fresh in range(height + window - 1):
         y = fresh - before
-        target = ring[fresh & _RING_MASK]
+        target = ring[fresh & ring_mask]
         if 0 <= y < height:
             source, middle = image[y], rows[0][before:]
             for x in range(width):
@@ -356,13 +352,13 @@ def _peaks(
             y -= step
             if y < 0:
                 break
-            upper, lower = ring[y & _RING_MASK], ring[(y + step) & _RING_MASK]
+            upper, lower = ring[y & ring_mask], ring[(y + step) & ring_mask]
             for x in range(width):
                 upper[x] = max(upper[x], lower[x])
             size += step
         if y < margin or y >= height - margin or size < window:
             continue
-        highest, source = ring[y & _RING_MASK], image[y]
+        highest, source = ring[y & ring_mask], image[y]
         for x in range(width):
             flags[x] = (source[x] == highest[x]) & (source[x] > threshold)
         for word in range(flag_words.size):
