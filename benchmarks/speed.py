@@ -169,8 +169,8 @@ def start_rows(extent: Extent) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as cache:
         wall, cpu = _kernels_s(cache)
         warm = statistics.median(_kernels_s(cache)[0] for _ in range(extent.repeats))
-    yield Row("compiling all kernels, wait", wall, "s", 8, False)
-    yield Row("compiling all kernels, processor", cpu, "s", 8, False)
+    yield Row("compiling what an analysis calls, wait", wall, "s", 8, False)
+    yield Row("compiling what an analysis calls, processor", cpu, "s", 8, False)
     yield Row("loading cached kernels", warm, "s", 0.3, False)
     path = pixel_stage.film(extent.folder / "short.avi", 100, codec="raw")
     pixel_stage.first_frame_s(path, time.monotonic())

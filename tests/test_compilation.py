@@ -113,6 +113,32 @@ def test_compiled_says_whether_an_earlier_run_left_its_kernels(cache_root):
     assert is_compiled()
 
 
+def test_rare_kernels_wait_for_their_first_call_or_are_asked_for(cache_root):
+    @kernel("f8(f8)")
+    def often(x: float) -> float:
+        return 2.0 * x
+
+    @kernel("f8(f8)", is_rare=True)
+    def seldom(x: float) -> float:
+        return often(x) + 1.0
+
+    compilation.compile_declared()
+    assert (len(often.signatures), len(seldom.signatures)) == (1, 0)
+    assert seldom(1.0) == 3.0
+
+    @kernel("f8(f8)", is_rare=True)
+    def later(x: float) -> float:
+        return often(x) - 1.0
+
+    load_kernels()
+    assert is_compiled()
+    assert not is_compiled(with_rare=True)
+    assert not later.signatures
+    load_kernels(with_rare=True)
+    assert is_compiled(with_rare=True)
+    assert later.signatures
+
+
 @pytest.mark.parametrize("obstacle", ["file", "no home"])
 def test_where_no_folder_can_be_written_kernels_work_and_one_line_says_so(cache_root, monkeypatch, caplog, obstacle):
     if obstacle == "file":

@@ -5,7 +5,8 @@ version therefore never loads old code, and the presence of the folder's mark sa
 compiled. Where no folder can be written, kernels are compiled anew in each process and nothing else changes.
 
 Importing a module compiles nothing: kernels are declared, and compiled together by :func:`load_kernels` or by the
-first call of one. All of them take about ten seconds of one core, so two share the work.
+first call of one. All of them take about ten seconds of one core, so two share the work. Kernels that few
+measurements call wait for their first call.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from functools import cache, partial
 from pathlib import Path
 from threading import RLock
 from types import FunctionType
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import numba
 
@@ -73,7 +74,15 @@ class _Declared(Protocol):
     def disable_compile(self) -> None: ...
 
 
-_declared: list[tuple[_Declared, str]] = []  # kernels that wait for being compiled, with their signatures
+class _Waiting(NamedTuple):
+    """A kernel that waits for being compiled."""
+
+    compiled: _Declared
+    signature: str
+    is_rare: bool
+
+
+_declared: list[_Waiting] = []
 _LOCK: Final = RLock()
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -98,12 +107,19 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-def kernel(signature: str) -> Callable[[_F], _F]:
+def kernel(signature: str, *, is_rare: bool = False) -> Callable[[_F], _F]:
     """Let a function be compiled for one explicit signature, or loaded from the cache folder, before its first call.
 
     Declaring costs nothing, so that importing a module compiles nothing: :func:`load_kernels` compiles all that is
     declared, and so does the first call of a kernel without it. ``fastmath`` stays off: it would break the NaN that
     mark missing values (see :mod:`math`'s ``isnan``).
+
+    Parameters
+    ----------
+    signature : str
+        Types of the result and of the arguments, as numba writes them.
+    is_rare : bool
+        Whether most measurements do without it: it then waits, with all others of the kind, for the first call of one.
     """
     folder = cache_folder()
 
@@ -115,7 +131,7 @@ def kernel(signature: str) -> Callable[[_F], _F]:
         if not _config.DISABLE_JIT:
             # What numba calls for types that it has not compiled yet; it hands back what to call.
             compiled._compile_for_args = partial(_at_first_call, compiled)
-            _declared.append((compiled, signature))
+            _declared.append(_Waiting(compiled, signature, is_rare))
         return cast("_F", compiled)
 
     return decorate
@@ -123,24 +139,28 @@ def kernel(signature: str) -> Callable[[_F], _F]:
 
 def _at_first_call(compiled: _Declared, *_arguments: object, **_names: object) -> object:
     compile_declared()
+    if not compiled.signatures:
+        compile_declared(is_rare=True)
     return compiled.overloads[compiled.signatures[0]].entry_point
 
 
-def compile_declared(modules: Container[str] | None = None) -> None:
+def compile_declared(modules: Container[str] | None = None, *, is_rare: bool = False) -> None:
     """Compile or load the kernels that have been declared, those that a kernel calls before itself.
 
     Parameters
     ----------
     modules : container of str, optional
         Only those of these modules.
+    is_rare : bool
+        Those that few measurements call, and not the others.
     """
     with _LOCK:
-        for declared in list(_declared):
-            compiled, signature = declared
+        for waiting in [one for one in _declared if one.is_rare == is_rare]:
+            compiled = waiting.compiled
             if modules is None or compiled.py_func.__module__ in modules:
-                compiled.compile(signature)
+                compiled.compile(waiting.signature)
                 compiled.disable_compile()
-                _declared.remove(declared)
+                _declared.remove(waiting)
 
 
 @contextmanager
@@ -163,16 +183,21 @@ def inner_kernel(function: _F) -> _F:
     return cast("_F", compiled)
 
 
-def is_compiled() -> bool:
-    """Return whether an earlier run left its kernels for this one to load."""
+def is_compiled(*, with_rare: bool = False) -> bool:
+    """Return whether an earlier run left its kernels for this one to load, the rare ones too if asked."""
     folder = cache_folder()
-    return folder is not None and (folder / "complete").is_file()
+    return folder is not None and all((folder / mark).is_file() for mark in _marks(with_rare))
 
 
-def load_kernels() -> None:
+def _marks(with_rare: bool) -> tuple[str, ...]:
+    return ("complete", "complete-rare") if with_rare else ("complete",)
+
+
+def load_kernels(*, with_rare: bool = False) -> None:
     """Import every kernel that measuring needs, compile what is not cached, mark the cache as complete.
 
-    Where there are two cores a second process compiles its share into the cache meanwhile.
+    Rare kernels are left for their first call unless they are asked for. Where there are two cores a second process
+    compiles its share into the cache meanwhile.
     """
     is_collecting = gc.isenabled()
     gc.disable()  # compiling makes millions of objects and no garbage worth a search
@@ -182,6 +207,8 @@ def load_kernels() -> None:
         with _compiling_beside():
             compile_declared(set(_MEASURING_KERNELS) - set(_COMPILED_BESIDE))
         compile_declared()
+        if with_rare:
+            compile_declared(is_rare=True)
     finally:
         if is_collecting:
             gc.enable()
@@ -189,7 +216,8 @@ def load_kernels() -> None:
     if folder is None:
         _say_that_nothing_is_kept()
     elif not _config.DISABLE_JIT:
-        (folder / "complete").touch()
+        for mark in _marks(with_rare):
+            (folder / mark).touch()
 
 
 @contextmanager
@@ -198,7 +226,7 @@ def _compiling_beside() -> Iterator[None]:
 
     Nothing depends on it: what it leaves undone is compiled here.
     """
-    waiting = {compiled.py_func.__module__ for compiled, _ in _declared}
+    waiting = {one.compiled.py_func.__module__ for one in _declared}
     is_needed = waiting.issuperset(_COMPILED_BESIDE) and cache_folder() is not None and not is_compiled()
     if not is_needed or thread_count() == 1 or not sys.executable:
         yield

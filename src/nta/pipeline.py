@@ -213,10 +213,11 @@ def _without_blank(
     return replace(found.measurement, blank=found.blank, flags=flags, status=status, status_code=code, message=message)
 
 
-def _announce_kernels(progress: Progress) -> None:
-    if not is_compiled():
+def _announce_kernels(settings: Settings, progress: Progress) -> None:
+    with_rare = settings.min_mass is not None  # then frames of 8 bits are searched as they are
+    if not is_compiled(with_rare=with_rare):
         progress("compiling the numerical kernels, once on this machine", 0, 1)
-        load_kernels()
+        load_kernels(with_rare=with_rare)
         progress("compiling the numerical kernels, once on this machine", 1, 1)
 
 
@@ -252,7 +253,7 @@ def _search_and_link(one: Input, settings: Settings, progress: Progress) -> Meas
     video = with_faults_beside(one, open_video(one.path, allow_partial=settings.allow_partial), settings)
     settings = settings_beside(one, settings)
     # Not before the file is known to be one: compiling takes longer than saying that there is none.
-    _announce_kernels(progress)
+    _announce_kernels(settings, progress)
     refuse_overlapping(video, settings)
     detections = detect_unsaturated(video, settings, progress=progress)
     # The hash taken while reading; it tells as well when the file is no longer what was read.

@@ -121,14 +121,17 @@ def test_of_close_spots_the_heaviest_stays(separation):
 @pytest.mark.parametrize("diameter", [3, 7, 11, 15, 31])
 def test_background_and_its_noise(dtype, diameter):
     random = np.random.default_rng(8)
-    for share in (0.0, 0.002, 0.02, 1.0):
-        frame = textured(dtype, 9)
+    # A word is 64 pixels: rows that end inside one, with one, and just beyond one.
+    for share, width in ((0.0, 83), (0.002, 83), (0.02, 50), (0.002, 64), (0.002, 128), (0.002, 129), (1.0, 83)):
+        frame = textured(dtype, 9, width=width)
         ours = locator(frame, diameter)
         ours._image[:] = random.random(frame.shape) < share
         dark = naive.background(ours._image, diameter // 2)
         with np.errstate(invalid="ignore"):
             masses = np.array([4e6, 5e7])
             ep = ours._static_error(frame, masses)
+        bits = np.unpackbits(ours._dilation_memory[-1].astype("<u8").view(np.uint8), axis=1, bitorder="little")
+        np.testing.assert_array_equal(bits[:, :width], dark)
         if not dark.any():
             assert np.isnan(ep).all()
             continue

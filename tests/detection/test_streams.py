@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nta.detection.appearance import Appearance, look
-from nta.detection.streams import RunningSum, core_sd, pairwise_sum
+from nta.detection.streams import RunningSum, core_sd, core_sd_of_counts, pairwise_sum
 from nta.detection.threshold import choose_min_mass
 from nta.simulation import Scene, frames
 
@@ -41,6 +41,19 @@ def test_parts_add_up_to_the_bits_of_the_whole(n):
     assert core_sd(lambda: cut(values, random)) == naive.core_sd(values)
 
 
+@pytest.mark.parametrize("sd", [0.7, 3.0, 40.0])
+def test_counts_say_what_the_numbers_do(sd):
+    random = np.random.default_rng(5)
+    numbers = np.concatenate([np.rint(random.normal(0.3, sd, 60_000)), random.integers(-9 * sd, 9 * sd, 900)])
+    numbers = numbers.astype(np.float32) / np.float32(3.0)
+    values, counts = np.unique(numbers, return_counts=True)
+    assert core_sd_of_counts(values, counts) == pytest.approx(naive.core_sd(numbers), rel=1e-14)
+    halves = core_sd_of_counts(np.repeat(values, 2), np.stack([counts // 2, counts - counts // 2], axis=1).reshape(-1))
+    assert halves == pytest.approx(naive.core_sd(numbers), rel=1e-14)
+    same = np.zeros(3, dtype=np.float32)
+    assert core_sd_of_counts(same[:1], np.array([3])) == naive.core_sd(same) == 1e-6
+
+
 def test_no_numbers_have_no_mean():
     assert np.isnan(RunningSum().mean)
 
@@ -56,7 +69,7 @@ def test_frames_one_by_one_look_as_they_do_in_one_array(shape, gain):
 
 
 def assert_equal(found: Appearance, samples: np.ndarray) -> None:
-    assert found.noise_sd == naive.noise_sd(samples)
+    assert found.noise_sd == pytest.approx(naive.noise_sd(samples), rel=1e-14)  # counted, in another order
     np.testing.assert_array_equal(found.background, naive.background(samples, found.noise_sd))
     np.testing.assert_array_equal(found.noise_map, naive.noise_map(samples, found.noise_sd))
     assert found.spot_sd_px == naive.spot_sd_px(samples, found.background, found.noise_sd)

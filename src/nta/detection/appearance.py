@@ -7,8 +7,8 @@ operator; the numbers scale with camera gain, so that two camera levels lead to 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from nta.detection.streams import CLIP_SD, CLIPPED_SD, RunningSum, core_sd
+from nta.detection.medians import median_over_frames, rank_of_counts
+from nta.detection.streams import CLIP_SD, CLIPPED_SD, RunningSum, core_sd_of_counts
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 Samples: TypeAlias = list[NDArray[Any]] | NDArray[Any]
@@ -27,11 +28,13 @@ N_SAMPLE_FRAMES: Final = 48
 
 _BACKGROUND_SMOOTHING_PX: Final = 4.0
 _NOISE_SMOOTHING_PX: Final = 32.0
+_ILLUMINATION_SMOOTHING_PX: Final = 32.0
 _DEFAULT_SPOT_SD_PX: Final = 1.35
 _MAX_LAG_PX: Final = 8
 _INVERTED_SKEWNESS: Final = -0.5
 _DETECTOR_NOISE_LEVELS: Final = 16.0
 _BAND_PIXELS: Final = 1 << 15
+_PRODUCTS: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,12 @@ class Appearance:
         room = (2**16 - 1) // self.full_scale
         return int(min(wanted, 2 ** int(math.log2(room))))
 
+    @cached_property
+    def illumination(self) -> NDArray[np.float32]:
+        """Background without what sticks to the wall, (height, width)."""
+        smooth: NDArray[np.float32] = gaussian_filter(self.background, _ILLUMINATION_SMOOTHING_PX, mode="nearest")
+        return smooth
+
     def signal(self, frame: Frame) -> NDArray[np.float32]:
         """Return the light of the particles in ``frame``: positive for particles of either kind."""
         difference = frame - self.background
@@ -137,28 +146,33 @@ def _full_scale(samples: Samples, bit_depth: int | None) -> int:
 def _noise_sd(samples: Samples) -> float:
     """Return the noise of one pixel from differences between frames, cut at 3 sd until it stands.
 
-    The second moment of integers is not quantised as their median absolute deviation is.
+    The second moment of integers is not quantised as their median absolute deviation is. There are few of them that
+    differ: how often each is there says all.
     """
     if len(samples) < 2:
         return 1.0
-    medians = [np.median(difference) for difference in _differences(samples)]
+    values, counts = zip(*(_centred_differences(before, after) for before, after in pairwise(samples)), strict=True)
+    noise = core_sd_of_counts(np.concatenate(values), np.concatenate(counts), least=0.2)
+    return max(noise, 1.0 / math.sqrt(12.0))
 
-    def centred() -> Iterator[NDArray[np.float32]]:
-        for (before, after), median in zip(pairwise(samples), medians, strict=True):
-            for rows in _bands(before):
-                yield (_difference(before[rows], after[rows]) - median).reshape(-1)
 
-    return max(core_sd(centred, least=0.2), 1.0 / math.sqrt(12.0))
+def _centred_differences(before: Frame, after: Frame) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return what the pixels changed by, less its median, with the noise of one frame: values and how often."""
+    steps = np.subtract(after, before, dtype=np.int32).reshape(-1)
+    lowest = int(steps.min())
+    steps -= lowest
+    counts = np.bincount(steps)
+    levels = np.flatnonzero(counts)
+    counts = counts[levels]
+    values = (levels + lowest).astype(np.float32) / np.float32(math.sqrt(2.0))
+    middle = [rank_of_counts(counts, rank) for rank in ((steps.size - 1) // 2, steps.size // 2)]
+    return values - np.mean(values[middle]), counts
 
 
 def _difference(before: Frame, after: Frame) -> NDArray[np.float32]:
     """Return what changed, with the noise of one frame."""
     difference: NDArray[np.float32] = (after.astype(np.float32) - before) / np.float32(math.sqrt(2.0))
     return difference
-
-
-def _differences(samples: Samples) -> Iterator[NDArray[np.float32]]:
-    return (_difference(before, after) for before, after in pairwise(samples))
 
 
 def _bands(frame: NDArray[Any], n_frames: int = 1) -> list[slice]:
@@ -174,10 +188,14 @@ def _noise_map(samples: Samples, noise_sd: float) -> NDArray[np.float32]:
     if len(samples) < 2:
         return np.full(shape, noise_sd, dtype=np.float32)
     total, count = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-    for difference in _differences(samples):
-        core = np.abs(difference) <= CLIP_SD * noise_sd
-        np.add(total, difference**2, out=total, where=core)
-        count += core
+    for before, after in pairwise(samples):
+        for rows in _bands(before):
+            difference = _difference(before[rows], after[rows])
+            core = np.abs(difference) <= CLIP_SD * noise_sd
+            difference *= difference
+            difference *= core  # quicker than to add some of them only
+            total[rows] += difference
+            count[rows] += core
     total, count = (gaussian_filter(one, _NOISE_SMOOTHING_PX, mode="nearest") for one in (total, count))
     local = np.sqrt(total / np.maximum(count, 1e-3)) / CLIPPED_SD
     smallest = np.float32(1.0 / math.sqrt(12.0))
@@ -188,15 +206,30 @@ def _noise_map(samples: Samples, noise_sd: float) -> NDArray[np.float32]:
 def _background(samples: Samples, noise_sd: float) -> NDArray[np.float32]:
     """Return the mean of what lies within 3 sd of the temporal median, smoothed; a median alone is an integer."""
     mean = np.empty(samples[0].shape)
-    for rows in _bands(samples[0], len(samples)):
+    for rows in _bands(samples[0], 2):
         band = np.stack([frame[rows] for frame in samples])
-        median = np.median(band, axis=0).astype(np.float32)
-        near = np.abs(band - median) <= CLIP_SD * noise_sd
-        count = np.sum(near, axis=0)
-        total = np.sum(band, axis=0, where=near, dtype=np.float64)
+        median = median_over_frames(band)
+        total, count = _sum_near(band, median, np.float32(CLIP_SD * noise_sd))
         mean[rows] = np.where(count > 0, total / np.maximum(count, 1), median)
     smooth: NDArray[np.float32] = gaussian_filter(mean, _BACKGROUND_SMOOTHING_PX, mode="nearest").astype(np.float32)
     return smooth
+
+
+def _sum_near(
+    band: NDArray[Any], median: NDArray[np.float32], reach: np.float32
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the sum of each pixel's values within ``reach`` of its median, and how many they are."""
+    white = np.iinfo(band.dtype).max
+    low, high = (
+        np.clip(limit, 0, white).astype(band.dtype)
+        for limit in (np.ceil(median.astype(np.float64) - reach), np.floor(median.astype(np.float64) + reach))
+    )
+    total, count = (np.zeros(median.shape, dtype=np.uint32) for _ in range(2))
+    for row in band:
+        near = (row >= low) & (row <= high)
+        total += row * near
+        count += near
+    return total, count
 
 
 def _skewness(samples: Samples, background: NDArray[np.float32]) -> float:
@@ -240,6 +273,13 @@ def _covariances(samples: Samples, background: NDArray[np.float32]) -> NDArray[n
         residual = frame - background
         residual -= np.mean(residual)
         for lag in range(1, _MAX_LAG_PX + 1):
-            across[lag - 1].add((residual[:, lag:] * residual[:, :-lag]).reshape(-1))
-            down[lag - 1].add((residual[lag:] * residual[:-lag]).reshape(-1))
+            _add_products(across[lag - 1], residual[:, lag:], residual[:, :-lag])
+            _add_products(down[lag - 1], residual[lag:], residual[:-lag])
     return np.array([(one.mean + other.mean) / 2.0 for one, other in zip(across, down, strict=True)])
+
+
+def _add_products(total: RunningSum, one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
+    """Add the products of pixels, some rows at a time."""
+    step = max(1, _PRODUCTS // max(one.shape[1], 1))
+    for top in range(0, one.shape[0], step):
+        total.add((one[top : top + step] * other[top : top + step]).reshape(-1))

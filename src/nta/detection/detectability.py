@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr, ndtri
 
 from nta.detection.appearance import Appearance, Frame
@@ -30,7 +29,6 @@ PEAKS_SD: Final = (2.0, 3.0, 4.0, REFERENCE_PEAK_SD, 6.0, 8.0)
 """Heights of the spots that are added, in noise standard deviations; the reference height three times as often."""
 
 _SEED: Final = 211
-_ILLUMINATION_SMOOTHING_PX: Final = 32.0
 _CROP_DIAMETERS: Final = (27, 36)  # height and width of what is searched
 _SPACING_DIAMETERS: Final = 3.0
 _N_SPOTS: Final = 1400
@@ -124,7 +122,7 @@ def detectability(
     shape = min(_CROP_DIAMETERS[0] * diameter_px, height), min(_CROP_DIAMETERS[1] * diameter_px, width)
     gain = appearance.detector_gain if gain is None else gain
     find = spot_finder(engine, shape, dtype, diameter_px, invert=appearance.inverted, gain=gain)
-    illumination = gaussian_filter(appearance.background, _ILLUMINATION_SMOOTHING_PX, mode="nearest")
+    illumination = appearance.illumination
     places = _places(shape, diameter_px)
     order = np.array([*range(len(PEAKS_SD)), *[PEAKS_SD.index(REFERENCE_PEAK_SD)] * 2])
     n_frames = min(max(math.ceil(_N_SPOTS / len(places)), _N_FRAMES[0]), _N_FRAMES[1])

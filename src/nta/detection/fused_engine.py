@@ -25,7 +25,6 @@ from nta.detection.fused_features import (
 )
 from nta.detection.fused_kernels import (
     GAUSSIAN_REACH,
-    PEAK_RING_ROWS,
     bandpass_8,
     bandpass_16,
     count_up_to_8,
@@ -151,9 +150,13 @@ class Locator:
         self._raw = np.empty(shape, dtype=self.dtype)
         self._filtered = np.empty(shape, dtype=np.float32)
         self._image = np.empty(shape, dtype=self.dtype)
-        self._lit = self._image if self.dtype == np.uint8 else np.empty(shape, dtype=np.uint8)
-        # Rows padded to whole words, which are then read eight pixels at a time.
-        self._background_words = np.zeros((self.height, -(-self.width // 8)), dtype=np.uint64)
+        n_words, radius = -(-self.width // 64), self.diameter_px // 2
+        self._dilation_memory = (
+            np.zeros((self.height, 8 * n_words), dtype=np.uint64),
+            np.empty(8 * n_words, dtype=np.uint64),
+            np.zeros((radius + 1, self.diameter_px + 1, n_words + 2), dtype=np.uint64),
+            np.empty((self.height, n_words), dtype=np.uint64),
+        )
         self._places = np.empty(n_pixels, dtype=np.int32)
         cells = (self.height // (self.diameter_px + 1) + 1, self.width // (self.diameter_px + 1) + 1)
         self._cells = np.empty(cells, dtype=np.int32)
@@ -175,12 +178,8 @@ class Locator:
         self._column_counts = np.empty((3, width), dtype=np.uint8)
         self._window = int(2 * (diameter + 1) / math.sqrt(2))
         self._peak_memory = (
-            np.empty((PEAK_RING_ROWS, width), dtype=self.dtype),
+            np.empty((1 << self._window.bit_length(), width), dtype=self.dtype),
             np.zeros((3, width + self._window - 1), dtype=self.dtype),
-        )
-        self._dilation_memory = (
-            np.empty((diameter // 2 + 1, diameter + 1, width), dtype=np.uint8),
-            np.zeros(width + diameter - 1, dtype=np.uint8),
         )
 
     def locate(self, frame: Frame, min_mass: float, *, invert: bool, gain: int = 1) -> NDArray[np.float64]:
@@ -295,11 +294,10 @@ class Locator:
     def _static_error(self, raw: Frame, raw_mass: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return trackpy's ``ep`` (Savin and Doyle 2005, Biophys. J. 88, 623)."""
         *_, background_sums = _KERNELS[self.dtype.name]
-        if self._lit is not self._image:
-            np.not_equal(self._image, 0, out=self._lit.view(np.bool_))
-        background = self._background_words.view(np.uint8)
-        find_background(self._lit, self._half_widths, *self._dilation_memory, background)
-        n, total, squares = background_sums(raw, background, self._background_words)
+        lit, octets, ring, background = self._dilation_memory
+        np.not_equal(self._image, 0, out=lit.view(np.bool_)[:, : self.width])
+        find_background(lit, self._half_widths, octets, ring, background)
+        n, total, squares = background_sums(raw, background)
         black_level = total / n if n else math.nan
         # Whole numbers of any size: the difference does not lose digits.
         noise = math.sqrt((n * squares - total * total) / (n * n)) if n > 1 else math.nan

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from nta.compilation import inner_kernel, kernel
 
 Pixels = NDArray[Any]
-Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
 Floats = NDArray[np.float64]
 Places = NDArray[np.int32]
@@ -18,7 +17,9 @@ Integers = NDArray[np.int64]
 
 MAX_ITERATIONS: Final = 10
 SHIFT_THRESHOLD_PX: Final = 0.6
-_WORD: Final = 8
+_WORD_BITS: Final = 64
+_BYTE_BITS: Final = 8
+_BYTE_MAX: Final = 255
 CLOSE: Final = 1.0 - 1e-7
 """trackpy's distance, in separations, within which the fainter of two spots goes."""
 
@@ -129,9 +130,9 @@ def _refine(
     return found
 
 
-refine_8 = kernel("i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(
-    _refine
-)
+refine_8 = kernel(
+    "i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])", is_rare=True
+)(_refine)
 refine_16 = kernel(
     "i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])"
 )(_refine)
@@ -177,73 +178,94 @@ def keep_separate(
                     j = np.int64(following[j])
 
 
-@kernel("void(u1[:, ::1], i8[::1], u1[:, :, ::1], u1[::1], u1[:, ::1])")
-def find_background(lit: Bytes, half_widths: Integers, ring: Bytes, wide: Bytes, background: Bytes) -> None:
-    """Write 1 to ``background`` where all pixels of ``lit`` within a disc are zero, and 0 elsewhere.
+@inner_kernel
+def _pack(flags: Words, octets: Words, bits: Words) -> None:
+    """Write a bit to ``bits``, between its first and last word, for every byte of ``flags``, which are 0 or 1."""
+    pairs, fours, eights = np.uint64(0x0003000300030003), np.uint64(0x0000000F0000000F), np.uint64(_BYTE_MAX)
+    for i in range(flags.size):
+        word = flags[i]
+        word = (word | (word >> np.uint64(7))) & pairs
+        word = (word | (word >> np.uint64(14))) & fours
+        octets[i] = (word | (word >> np.uint64(28))) & eights
+    for k in range(bits.size - 2):
+        word = octets[_BYTE_BITS * k]
+        for i in range(1, _BYTE_BITS):
+            word |= octets[_BYTE_BITS * k + i] << np.uint64(_BYTE_BITS * i)
+        bits[k + 1] = word
 
-    Each row is widened step by step up to the radius; the rows around a pixel's own then count as wide as the
-    disc is at their distance.
+
+@kernel("void(u8[:, ::1], i8[::1], u8[::1], u8[:, :, ::1], u8[:, ::1])")
+def find_background(lit: Words, half_widths: Integers, octets: Words, ring: Words, background: Words) -> None:
+    """Set the bits of ``background`` where all pixels of ``lit`` within a disc are zero, and clear the others.
+
+    A pixel is a bit, 64 to a word, the first the lowest. Each row is widened by a pixel at a time up to the radius;
+    the rows around a pixel's own then count as wide as the disc is at their distance.
 
     Parameters
     ----------
+    lit : (h, 8 n) uint64
+        A byte for each pixel, the first the lowest: 1 where it is not zero; 0 beyond the row's end.
     half_widths : (diameter,) int64
         Reach of the disc to either side, for each of its rows.
-    ring, wide : (radius + 1, diameter + 1, w), (w + diameter - 1,) uint8
-        Scratch: the last rows at every width, and a row of zeros; ``wide`` is zero at both ends.
-    background : (h, w or more) uint8
-        Result; columns beyond w stay as they are.
+    octets : (8 n,) uint64
+        Scratch.
+    ring : (radius + 1, diameter + 1, n + 2) uint64
+        Scratch, zero at first: the last rows at every width, between words that stay zero, and a row of zeros.
+    background : (h, n) uint64
+        Result; bits beyond the row's end mean nothing.
     """
-    height, width = lit.shape
+    height, n_words = background.shape
     n_rows = half_widths.size
     radius = n_rows // 2
-    middle = wide[radius:]
-    ring[0, n_rows, :] = 0
+    one, top = np.uint64(1), np.uint64(_WORD_BITS - 1)
     for y in range(height + radius):
         if y < height:
-            source, widest = lit[y], ring[0, y % n_rows]
-            for x in range(width):
-                middle[x] = source[x]
-                widest[x] = source[x]
+            _pack(lit[y], octets, ring[0, y % n_rows])
             for reach in range(1, radius + 1):
-                left, right = wide[radius - reach :], wide[radius + reach :]
-                wider = ring[reach, y % n_rows]
-                for x in range(width):
-                    wider[x] = widest[x] | left[x] | right[x]
-                widest = wider
+                narrow, wider = ring[reach - 1, y % n_rows], ring[reach, y % n_rows]
+                for k in range(1, n_words + 1):
+                    word = narrow[k]
+                    wider[k] = word | (word << one) | (word >> one) | (narrow[k - 1] >> top) | (narrow[k + 1] << top)
         centre = y - radius
         if centre >= 0:
             out, own = background[centre], ring[radius, centre % n_rows]
-            for x in range(width):
-                out[x] = own[x]
+            for k in range(n_words):
+                out[k] = own[k + 1]
             for distance in range(1, radius + 1):
                 reach = half_widths[radius + distance]
                 above, below = centre - distance, centre + distance
                 upper = ring[reach, above % n_rows] if above >= 0 else ring[0, n_rows]
                 lower = ring[reach, below % n_rows] if below < height else ring[0, n_rows]
-                for x in range(width):
-                    out[x] |= upper[x] | lower[x]
-            for x in range(width):
-                out[x] = out[x] == 0
+                for k in range(n_words):
+                    out[k] |= upper[k + 1] | lower[k + 1]
+            for k in range(n_words):
+                out[k] = ~out[k]
 
 
-def _background_sums(raw: Pixels, background: Bytes, words: Words) -> tuple[int, int, int]:
-    """Return the number of pixels of the background, their sum, and the sum of their squares.
+def _background_sums(raw: Pixels, background: Words) -> tuple[int, int, int]:
+    """Return the number of pixels whose bit is set in ``background``, their sum, and the sum of their squares.
 
-    ``words`` is the memory of ``background``, eight bytes at a time: most of them hold none.
+    Most words hold none, and of the others most bytes.
     """
-    count, total, squares = 0, 0, 0
-    for y in range(raw.shape[0]):
-        row, is_background = raw[y], background[y]
-        for word in range(words.shape[1]):
-            if words[y, word] != 0:
-                for x in range(word * _WORD, (word + 1) * _WORD):
-                    if is_background[x] != 0:
-                        pixel: Any = np.int64(row[x])
-                        count += 1
+    height, width = raw.shape
+    count: Any = 0
+    total, squares = 0, 0
+    for y in range(height):
+        row = raw[y]
+        for number in range(background.shape[1]):
+            word = background[y, number]
+            if word != 0:
+                for start in range(0, _WORD_BITS, _BYTE_BITS):
+                    byte = np.int64((word >> np.uint64(start)) & np.uint64(_BYTE_MAX))
+                    place = number * _WORD_BITS + start
+                    for x in range(place, min(place + _BYTE_BITS, width) if byte != 0 else place):
+                        is_background = (byte >> (x - place)) & 1
+                        pixel: Any = np.int64(row[x]) * is_background
+                        count += is_background
                         total += pixel
                         squares += pixel * pixel
     return count, total, squares
 
 
-background_sums_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u1[:, ::1], u8[:, ::1])")(_background_sums)
-background_sums_16 = kernel("UniTuple(i8, 3)(u2[:, ::1], u1[:, ::1], u8[:, ::1])")(_background_sums)
+background_sums_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u8[:, ::1])", is_rare=True)(_background_sums)
+background_sums_16 = kernel("UniTuple(i8, 3)(u2[:, ::1], u8[:, ::1])")(_background_sums)

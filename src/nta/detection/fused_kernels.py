@@ -6,7 +6,9 @@ in float64, in the order of additions that scipy uses. All other sums are of who
 changes.
 
 Kernels that meet pixels exist for uint8 and uint16; the arithmetic that a width of pixel needs follows from
-the arrays that are handed in. Every kernel has its slow twin in ``tests/detection/naive_detection.py``.
+the arrays that are handed in. Those for uint8 are rare: frames of 8 bits are searched as uint16 unless their
+noise exceeds 16 grey levels or the least mass is stated (``Appearance.detector_gain``). Every kernel has its
+slow twin in ``tests/detection/naive_detection.py``.
 """
 
 from __future__ import annotations
@@ -28,12 +30,8 @@ Places = NDArray[np.int32]
 GAUSSIAN_REACH: Final = 4
 """Taps on either side of trackpy's Gaussian of 1 px, truncated at 4 sd."""
 
-PEAK_RING_ROWS: Final = 64
-"""Rows that the maximum filter keeps; more than the widest window (45 px, diameter 31)."""
-
 _WORD: Final = 8
 _BYTE_MAX: Final = 255
-_RING_MASK: Final = PEAK_RING_ROWS - 1
 
 
 @kernel("void(f4[::1], f4[::1], f4[::1], i8)")
@@ -172,9 +170,9 @@ def _bandpass(
         _weigh_columns(smooth, weights, box_rows[1], filtered[y], brightest)
 
 
-bandpass_8 = kernel("void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4[::1])")(
-    _bandpass
-)
+bandpass_8 = kernel(
+    "void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f4[::1], f4[:, ::1], f4[::1])", is_rare=True
+)(_bandpass)
 bandpass_16 = kernel("void(u2[:, ::1], f8[::1], i8, f4[:, ::1], f4[::1], f4[:, ::1], f8[::1], f4[:, ::1], f4[::1])")(
     _bandpass
 )
@@ -208,7 +206,7 @@ def _exact(raw: Pixels, weights: Floats, filtered: Singles, places: Places, n_pl
         values[i] = total - np.rint(total - filtered[y, x])
 
 
-exact_8 = kernel("void(u1[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, f8[::1])")(_exact)
+exact_8 = kernel("void(u1[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, f8[::1])", is_rare=True)(_exact)
 exact_16 = kernel("void(u2[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, f8[::1])")(_exact)
 
 
@@ -267,7 +265,7 @@ def _rescale(
     return found
 
 
-rescale_8 = kernel("i8(f4[:, ::1], f4, f4, f4, u1[::1], u8[::1], u1[:, ::1], i4[::1])")(_rescale)
+rescale_8 = kernel("i8(f4[:, ::1], f4, f4, f4, u1[::1], u8[::1], u1[:, ::1], i4[::1])", is_rare=True)(_rescale)
 rescale_16 = kernel("i8(f4[:, ::1], f4, f4, f4, u1[::1], u8[::1], u2[:, ::1], i4[::1])")(_rescale)
 
 
@@ -296,7 +294,7 @@ def _count_up_to(image: Pixels, first: int, second: int, third: int, columns: By
     return n_first, n_second, n_third
 
 
-count_up_to_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u1, u1, u1, u1[:, ::1])")(_count_up_to)
+count_up_to_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u1, u1, u1, u1[:, ::1])", is_rare=True)(_count_up_to)
 count_up_to_16 = kernel("UniTuple(i8, 3)(u2[:, ::1], u2, u2, u2, u1[:, ::1])")(_count_up_to)
 
 
@@ -319,18 +317,18 @@ def _peaks(
 
     Parameters
     ----------
-    ring : (64, w) of the type of ``image``
+    ring : (power of two above ``window``, w) of the type of ``image``
     rows : (3, w + window - 1) of the type of ``image``
         Scratch; the first row is zero outside the middle.
     flags, flag_words : (multiple of 8,) uint8, the same memory as uint64
         Scratch, zero before and after.
     """
     height, width = image.shape
-    before = (window - 1) // 2
+    before, ring_mask = (window - 1) // 2, ring.shape[0] - 1
     found = 0
     for fresh in range(height + window - 1):
         y = fresh - before
-        target = ring[fresh & _RING_MASK]
+        target = ring[fresh & ring_mask]
         if 0 <= y < height:
             source, middle = image[y], rows[0][before:]
             for x in range(width):
@@ -354,13 +352,13 @@ def _peaks(
             y -= step
             if y < 0:
                 break
-            upper, lower = ring[y & _RING_MASK], ring[(y + step) & _RING_MASK]
+            upper, lower = ring[y & ring_mask], ring[(y + step) & ring_mask]
             for x in range(width):
                 upper[x] = max(upper[x], lower[x])
             size += step
         if y < margin or y >= height - margin or size < window:
             continue
-        highest, source = ring[y & _RING_MASK], image[y]
+        highest, source = ring[y & ring_mask], image[y]
         for x in range(width):
             flags[x] = (source[x] == highest[x]) & (source[x] > threshold)
         for word in range(flag_words.size):
@@ -372,5 +370,5 @@ def _peaks(
     return found
 
 
-peaks_8 = kernel("i8(u1[:, ::1], i8, i8, u1, u1[:, ::1], u1[:, ::1], u1[::1], u8[::1], i4[::1])")(_peaks)
+peaks_8 = kernel("i8(u1[:, ::1], i8, i8, u1, u1[:, ::1], u1[:, ::1], u1[::1], u8[::1], i4[::1])", is_rare=True)(_peaks)
 peaks_16 = kernel("i8(u2[:, ::1], i8, i8, u2, u2[:, ::1], u2[:, ::1], u1[::1], u8[::1], i4[::1])")(_peaks)

@@ -36,9 +36,36 @@ def core_sd(parts: Parts, least: float = 1e-6) -> float:
     least : float
         The smallest standard deviation to cut at.
     """
-    sd = _single_sd(parts)
+    return _cut_until_it_stands(_single_sd(parts), lambda limit: _double_sd(_core(parts, limit)), least)
+
+
+def core_sd_of_counts(values: NDArray[np.float32], counts: NDArray[np.int64], least: float = 1e-6) -> float:
+    """Return what :func:`core_sd` does of numbers of which few differ, to the last digits of float64.
+
+    Parameters
+    ----------
+    values, counts : (n,) float32, (n,) int64
+        The numbers, in any order, and how often each is there.
+    least : float
+        The smallest standard deviation to cut at.
+    """
+
+    def sd_within(limit: float) -> float:
+        inside = np.abs(values) <= limit
+        numbers, weights = values[inside].astype(np.float64), counts[inside]
+        n = int(weights.sum())
+        if n == 0:
+            return math.nan
+        mean = np.sum(weights * numbers) / n
+        return math.sqrt(np.sum(weights * (numbers - mean) ** 2) / n)
+
+    return _cut_until_it_stands(sd_within(math.inf), sd_within, least)
+
+
+def _cut_until_it_stands(sd: float, sd_within: Callable[[float], float], least: float) -> float:
+    """Return the standard deviation of the numbers that lie within 3 of it, made good for the cut."""
     for _ in range(30):
-        last, sd = sd, _double_sd(_core(parts, CLIP_SD * max(sd, least))) / CLIPPED_SD
+        last, sd = sd, sd_within(CLIP_SD * max(sd, least)) / CLIPPED_SD
         if abs(sd - last) <= 1e-4 * last:
             break
     return max(sd, least)

@@ -24,7 +24,6 @@ for noise that is somewhat more than the background tells (light of particles ou
 _N_NOISE_FRAMES: Final = 24
 N_COMPARED: Final = 12
 _SEED: Final = 107
-_ILLUMINATION_SMOOTHING_PX: Final = 32.0
 
 
 def choose_min_mass(
@@ -53,7 +52,7 @@ def choose_min_mass(
         Which program finds the spots.
     """
     random = np.random.default_rng(_SEED)
-    illumination = gaussian_filter(appearance.background, _ILLUMINATION_SMOOTHING_PX, mode="nearest")
+    illumination = appearance.illumination
     dtype, gain, dark = samples[0].dtype, appearance.detector_gain, appearance.inverted
     find = spot_finder(engine, illumination.shape, dtype, diameter_px, invert=dark, gain=gain)
     masses, grounds = [], []
