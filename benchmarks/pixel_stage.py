@@ -18,7 +18,7 @@ import pandas as pd
 import trackpy
 
 from nta.detection.engines import Finder, spot_finder
-from nta.simulation import OneSize, Scene, frames, simulate
+from nta.simulation import OneSize, Scene, frames
 from nta.tracking.fused_engine import link_positions
 from nta.video import open_video, write_video
 
@@ -50,11 +50,15 @@ print(json.dumps([(peak - resident) * 1024 / 1e6, float(used), len(found.table)]
 _FIRST_FRAME = """
 import sys, time
 import nta
+from nta.video import Video
 class Seen(Exception): pass
-def progress(stage, done, total):
-    if stage == "detect" and done > 0: raise Seen
-try: nta.analyze(sys.argv[1], progress=progress)
-except Seen: print(time.clock_gettime(time.CLOCK_MONOTONIC))
+def told(self, *asked, frames=Video.numbered_frames, **named):
+    for one in frames(self, *asked, **named):
+        print(time.clock_gettime(time.CLOCK_MONOTONIC))
+        raise Seen
+Video.numbered_frames = told
+try: nta.analyze(sys.argv[1])
+except Seen: pass
 """
 _ANALYZE = """
 import json, sys, time
@@ -77,9 +81,9 @@ def film(path: Path, n_frames: int, *, codec: str, width: int = WIDTH, height: i
 
 
 def capture(path: Path, n_frames: int) -> tuple[Path, float]:
-    """Simulate a capture of beads that can be sized; return it and its µm per pixel."""
+    """Simulate a raw capture of beads that can be sized; return it and its µm per pixel."""
     scene = Scene(width_px=WIDTH, height_px=HEIGHT, n_frames=n_frames, fps=FPS, seed=1, population=OneSize(BEADS_NM))
-    simulate(scene, path)
+    write_video(path, frames(scene), fps=FPS, codec="raw")
     return settled(path), scene.mpp
 
 
@@ -154,7 +158,7 @@ def memory(path: Path) -> tuple[float, float, int]:
 
 
 def first_frame_s(path: Path, started_s: float) -> float:
-    """Return how long after ``started_s`` (monotonic clock) an analysis in a new process has searched one frame."""
+    """Return how long after ``started_s`` (monotonic clock) an analysis in a new process has decoded one frame."""
     return float(_alone(_FIRST_FRAME, str(path))) - started_s
 
 

@@ -175,7 +175,7 @@ def start_rows(extent: Extent) -> Iterator[Row]:
     path = pixel_stage.film(extent.folder / "short.avi", 100, codec="raw")
     pixel_stage.first_frame_s(path, time.monotonic())
     first = statistics.median(pixel_stage.first_frame_s(path, time.monotonic()) for _ in range(extent.repeats))
-    yield Row("first frame searched, from the start of Python", first, "s", 1.5, False)
+    yield Row("first frame decoded, from the start of Python", first, "s", 1.5, False)
 
 
 def _kernels_s(cache: str) -> tuple[float, float]:
