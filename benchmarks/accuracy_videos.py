@@ -9,13 +9,12 @@ from typing import Final
 
 import numpy as np
 from accuracy_tracks import OURS
-from scenes import CASES
+from scenes import CASES, settings_of
 from wasserstein import distance_nm, of_truth
 
 from nta.alternatives import METHODS, track_squares
 from nta.measurement import Measurement
 from nta.pipeline import analyze
-from nta.settings import Settings
 from nta.simulation import Truth, simulate
 from nta.size_statistics import cumulative_share, point_statistics
 
@@ -50,14 +49,7 @@ def read_video(case: int, seed: int, folder: str | None) -> VideoReading:
         else:
             truth = simulate(CASES[case].scene(seed), path)
         scene = truth.scene
-        settings = Settings(
-            mpp=scene.mpp,
-            fps=scene.fps,
-            exposure_ms=scene.exposure_ms,
-            temperature_c=scene.temperature_c,
-            viscosity_mpas=scene.viscosity_mpas,
-            depth_um=scene.sheet_fwhm_um,
-        )
+        settings = settings_of(scene).model_copy(update={"depth_um": scene.sheet_fwhm_um})
         return _compared(case, seed, analyze(path, settings=settings), truth)
 
 

@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from accuracy import Bars, machine, spread
-from scenes import BASE, EXOSOMES
+from scenes import BASE, EXOSOMES, settings_of
 
 from nta.inputs import inputs_of
 from nta.measurement import Measurement
 from nta.pipeline import measure_capture, measure_sample
-from nta.settings import Settings
 from nta.simulation import Mixture, OneSize, Population, Scene, simulate
 
 N_CAPTURES: Final = 5
@@ -77,13 +76,7 @@ def complaints(duration_s: float, number: int) -> Said:
                 population=KINDS[kind].population, n_frames=round(duration_s * values["fps"]), seed=seed, **values
             )
             simulate(scene, path)
-        settings = Settings(
-            mpp=scene.mpp,
-            fps=scene.fps,
-            exposure_ms=scene.exposure_ms,
-            temperature_c=scene.temperature_c,
-            viscosity_mpas=scene.viscosity_mpas,
-        )
+        settings = settings_of(scene)
         inputs = inputs_of(paths)
         found = [measure_capture(one, settings) for one in inputs]
         alone = [

@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from scenes import CASES, EXOSOMES, Case
+from scenes import CASES, EXOSOMES, Case, settings_of
 
 from nta.calibration import Calibration
 from nta.estimate import NORMAL_95, Estimate
 from nta.measurement import Measurement
 from nta.pipeline import analyze
-from nta.settings import Settings
-from nta.simulation import OneSize, Scene, Truth, simulate
+from nta.simulation import OneSize, Truth, simulate
 from nta.standards import Beads, calibrate
 
 BEADS: Final = Case("100 nm", OneSize(100.0))
@@ -99,16 +98,6 @@ def _video(case: Case, seed: int, folder: Path) -> tuple[Path, Truth]:
     return path, simulate(case.scene(seed), path)
 
 
-def _settings(scene: Scene) -> Settings:
-    return Settings(
-        mpp=scene.mpp,
-        fps=scene.fps,
-        exposure_ms=scene.exposure_ms,
-        temperature_c=scene.temperature_c,
-        viscosity_mpas=scene.viscosity_mpas,
-    )
-
-
 def _calibration(beads: Case, seed: int, folder: Path) -> tuple[Calibration, Path, float]:
     """Return the calibration of a seed, its file, and the depth in which its beads were seen over the sheet's, fixed.
 
@@ -120,7 +109,7 @@ def _calibration(beads: Case, seed: int, folder: Path) -> tuple[Calibration, Pat
         calibration = Calibration.load(file)
     else:
         standard = Beads((path,), 100.0, truth.concentration_per_ml, concentration_sd_percent=1.0)
-        calibration = calibrate([standard], _settings(truth.scene))
+        calibration = calibrate([standard], settings_of(truth.scene))
         calibration.save(file)
     return calibration, file, math.sqrt(math.log(calibration.holds_for.light_ratio))
 
@@ -142,7 +131,7 @@ def read_scene(case: CalibratedCase, seed: int, folder: str | None) -> CountRead
         place = _place(stack, folder)
         _, file, bead_depth = _calibration(case.beads, seed, place)
         path, truth = _video(case.case, seed, place)
-        found = analyze(path, settings=_settings(truth.scene).model_copy(update={"calibration": str(file)}))
+        found = analyze(path, settings=settings_of(truth.scene).model_copy(update={"calibration": str(file)}))
     true_per_ml = truth.concentration_per_ml
     return _reading(seed, found.concentration.measured, true_per_ml, _at_fixed_depth(found, bead_depth) / true_per_ml)
 
@@ -156,7 +145,7 @@ def read_levels(seed: int, folder: str | None) -> LevelReading:
         for level in LEVELS:
             case = Case(f"exosomes, light x {level:g}", EXOSOMES, 60.0, changes={"dimming": level})
             path, truth = _video(case, seed, place)
-            found = analyze(path, settings=_settings(truth.scene).model_copy(update={"calibration": str(file)}))
+            found = analyze(path, settings=settings_of(truth.scene).model_copy(update={"calibration": str(file)}))
             d50_nm.append(found.size.d50.value)
             ratio.append(found.concentration.measured.value / truth.concentration_per_ml)
     return LevelReading(seed, tuple(d50_nm), tuple(ratio))
@@ -171,7 +160,7 @@ def read_blank(seed: int) -> tuple[CountReading, str | None]:
         sample = _captures("sample", total, 1000 * seed, place)
         blank = _captures("blank", blank_per_frame, 1000 * seed + 100, place)
         other = _captures("other blank", blank_per_frame, 1000 * seed + 200, place)
-        settings = _settings(sample[1][0].scene).model_copy(
+        settings = settings_of(sample[1][0].scene).model_copy(
             update={"calibration": str(file), "blank": tuple(map(str, blank[0]))}
         )
         found = analyze(sample[0], settings=settings)

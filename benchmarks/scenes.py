@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from nta.settings import Settings
 from nta.simulation import Lognormal, Mixture, OneSize, Population, Scene
 
 BASE: Final[dict[str, Any]] = {
@@ -20,6 +21,17 @@ BASE: Final[dict[str, Any]] = {
     "particles_per_frame": 50.0,
 }
 EXOSOMES: Final = Lognormal(107.0, 0.275)
+
+
+def settings_of(scene: Scene) -> Settings:
+    """Return the acquisition stated as it was simulated; the depth stays nominal."""
+    return Settings(
+        mpp=scene.mpp,
+        fps=scene.fps,
+        exposure_ms=scene.exposure_ms,
+        temperature_c=scene.temperature_c,
+        viscosity_mpas=scene.viscosity_mpas,
+    )
 
 
 @dataclass(frozen=True, slots=True)

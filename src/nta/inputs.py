@@ -116,7 +116,7 @@ def with_faults_beside(one: Input, video: Video, settings: Settings) -> Video:
     if settings.fps is None and stated is not None and video.fps is not None:
         faults += _rate_fault(one, stated, video.fps)
     if settings.fps is not None and all(fault.code != "fps_conflict" for fault in video.faults):
-        faults += _overridden_rate(one.path.name, [rate for rate in (stated, video.fps) if rate], settings.fps)
+        faults += _overridden_rate([rate for rate in (stated, video.fps) if rate], settings.fps)
     n_stated = None if one.sidecar.capture is None else one.sidecar.capture.n_frames
     held = video.n_frames
     if n_stated and held and abs(held - n_stated) > max(1.0, _FRAMES_TOLERANCE * n_stated):
@@ -142,14 +142,14 @@ def _rate_fault(one: Input, stated: float, of_video: float) -> list[Fault]:
     ]
 
 
-def _overridden_rate(name: str, recorded: Sequence[float], used: float) -> list[Fault]:
+def _overridden_rate(recorded: Sequence[float], used: float) -> list[Fault]:
     if not recorded or any(abs(used - rate) <= FPS_TOLERANCE * rate for rate in recorded):
         return []
     rate = recorded[0]
     return [
         Fault(
             "fps_overridden",
-            f"{name} was recorded at {rate:.6g} frames per second, as is stated there, and {used:.6g} was asked for: "
+            f"it was recorded at {rate:.6g} frames per second by what is stated there, and {used:.6g} was asked for: "
             f"every size is {rate / used:.3g} times what the stated rate gives; leave --fps out if that one is right",
         )
     ]
