@@ -36,8 +36,9 @@ KERNEL_SOURCES: Final = (
     "kernels.py",
     "localisation.py",
     "spot_fit.py",
+    "detection/fused_bandpass.py",
     "detection/fused_features.py",
-    "detection/fused_kernels.py",
+    "detection/fused_peaks.py",
     "simulation/rendering.py",
     "tracking/fused_groups.py",
     "tracking/fused_kernels.py",
@@ -49,11 +50,14 @@ _config: Any = numba.config  # its names are set at run time, where a type check
 
 _njit: Any = numba.njit  # the stubs do not know every option
 
+_INNER: Final = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
+
 _MEASURING_KERNELS: Final = (
     "nta.kernels",
     "nta.localisation",
     "nta.spot_fit",
-    "nta.detection.fused_kernels",
+    "nta.detection.fused_bandpass",
+    "nta.detection.fused_peaks",
     "nta.detection.fused_features",
     "nta.tracking.fused_kernels",
 )
@@ -179,8 +183,15 @@ def inner_kernel(function: _F) -> _F:
     It has no door to Python, which takes a third of a small kernel's time, and is not looked up in the cache where
     the kernels that call it are there.
     """
-    compiled: Any = _njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
-    return cast("_F", compiled)
+    return cast("_F", _njit(**_INNER)(function))
+
+
+def fused_kernel(function: _F) -> _F:
+    """Compile like :func:`inner_kernel`, and let products be added without rounding them first.
+
+    For results whose error is bounded and judged afterwards: the last bits depend on the processor.
+    """
+    return cast("_F", _njit(fastmath={"contract"}, **_INNER)(function))
 
 
 def is_compiled(*, with_rare: bool = False) -> bool:

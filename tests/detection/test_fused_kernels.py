@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import naive_detection as naive
+import numba
 import numpy as np
 import pytest
 
+from nta.detection.fused_bandpass import box_sums, find_brightest
 from nta.detection.fused_engine import DIAMETERS, Locator
 from nta.detection.fused_features import keep_separate
-from nta.detection.fused_kernels import box_sums, find_brightest
 
 DTYPES = (np.uint8, np.uint16)
 
@@ -27,11 +28,16 @@ def locator(frame, diameter):
     return Locator(*frame.shape, frame.dtype, diameter)
 
 
+@numba.njit
+def called(row, fours, sums, size):
+    box_sums(row, fours, sums, size)  # it has no door of its own to Python
+
+
 @pytest.mark.parametrize("size", DIAMETERS)
 def test_box_sums(size):
-    row = np.random.default_rng(1).integers(0, 65536, 50 + size - 1).astype(np.float32)
-    sums = np.empty(50, dtype=np.float32)
-    box_sums(row, np.empty_like(row), sums, size)
+    row = np.random.default_rng(1).integers(0, 65536, 50 + size - 1).astype(np.uint16)
+    sums = np.empty(50, dtype=np.int32)
+    called(row, np.empty(row.size, dtype=np.int32), sums, size)
     np.testing.assert_array_equal(sums, naive.box_sums(row.astype(np.int64), size))
 
 
@@ -60,7 +66,7 @@ def test_single_pixels_are_exact_everywhere(dtype):
     ours._bandpass(frame)
     places = np.arange(frame.size, dtype=np.int32)
     values = np.empty(frame.size)
-    _KERNELS[frame.dtype.name][1](frame, ours._weights, ours._filtered, places, frame.size, values)
+    _KERNELS[frame.dtype.name][1](frame, ours._weights, ours._filtered, places, frame.size, *ours._exact_memory, values)
     exact = naive.bandpassed(frame, 9).ravel()
     np.testing.assert_array_equal(np.where(values >= 1, values, 0.0), exact)
 

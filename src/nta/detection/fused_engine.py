@@ -1,9 +1,9 @@
 """trackpy's feature finding in a fraction of its time: the same rows, to the last bit.
 
-``trackpy.locate`` makes a dozen arrays of the frame's size in float64. Here a frame goes through a few
-kernels (:mod:`nta.detection.fused_kernels`, :mod:`nta.detection.fused_features`) whose working memory is kept
-from frame to frame. Columns, order of rows and values are those of :mod:`nta.detection.trackpy_engine`; only
-``ep`` may differ, by the rounding of a standard deviation.
+``trackpy.locate`` makes a dozen arrays of the frame's size in float64. Here a frame goes through a few kernels, in
+the order of :mod:`nta.detection.fused_bandpass`, :mod:`nta.detection.fused_peaks` and
+:mod:`nta.detection.fused_features`, whose working memory is kept from frame to frame. Columns, order of rows and
+values are those of :mod:`nta.detection.trackpy_engine`; only ``ep`` may differ, by the rounding of a standard deviation.
 """
 
 from __future__ import annotations
@@ -15,6 +15,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nta.detection.fused_bandpass import (
+    GAUSSIAN_REACH,
+    MEAN_ROWS,
+    bandpass_8,
+    bandpass_16,
+    exact_8,
+    exact_16,
+    find_brightest,
+)
 from nta.detection.fused_features import (
     background_sums_8,
     background_sums_16,
@@ -23,20 +32,7 @@ from nta.detection.fused_features import (
     refine_8,
     refine_16,
 )
-from nta.detection.fused_kernels import (
-    GAUSSIAN_REACH,
-    bandpass_8,
-    bandpass_16,
-    count_up_to_8,
-    count_up_to_16,
-    exact_8,
-    exact_16,
-    find_brightest,
-    peaks_8,
-    peaks_16,
-    rescale_8,
-    rescale_16,
-)
+from nta.detection.fused_peaks import count_up_to_8, count_up_to_16, peaks_8, peaks_16, rescale_8, rescale_16
 from nta.errors import UsageError
 
 N_COLUMNS: Final = 8
@@ -52,9 +48,9 @@ _KERNELS: Final[dict[str, tuple[Any, ...]]] = {
 }
 _FLOAT32_ROUNDING: Final = 2.0**-24
 
-# What the band-passed frame may be off by, in units of the frame's maximum: on the way to it are at most 14
-# roundings of numbers that do not exceed it, of float32 for uint8 and of float64 for uint16.
-_BOUNDS: Final = {"uint8": 16 * _FLOAT32_ROUNDING, "uint16": 16 * 2.0**-53}
+# What the band-passed frame may be off by, in units of the Gaussian there: on the way to it are at most 14
+# roundings of positive numbers that do not exceed it, of float32 for uint8 and of float64 for uint16.
+_ROUNDINGS: Final = {"uint8": 16 * _FLOAT32_ROUNDING, "uint16": 16 * 2.0**-53}
 # The rounding to float32 at the end, that of the scale, of the product and of the comparison, twice as much
 # as needed.
 _GROWTH: Final = 8 * _FLOAT32_ROUNDING
@@ -134,11 +130,10 @@ class Locator:
         along_y, along_x = np.meshgrid(steps, steps, indexing="ij")
         disc = (along_y / radius) ** 2 + (along_x / radius) ** 2 <= 1
         angle = 2 * np.arctan2(along_y, along_x)[disc]
-        self._cosines, self._sines = np.cos(angle), np.sin(angle)
+        angles = np.cos(angle), np.sin(angle)
         self._half_widths = disc.sum(axis=1) // 2
         rows, columns = np.nonzero(disc)
-        self._disc = np.stack([rows, columns]).astype(np.int32)
-        self._steps = rows * self.width + columns
+        self._disc = (np.append(rows * self.width + columns, -1), (rows << 32) + columns, *angles)
         self._disc_area = int(disc.sum())
         self._root_sum_squares = float(np.sqrt(np.sum(along_y[disc] ** 2)))
         taps = np.arange(-GAUSSIAN_REACH, GAUSSIAN_REACH + 1)
@@ -164,13 +159,18 @@ class Locator:
     def _set_up_row_memory(self) -> None:
         width, diameter = self.width, self.diameter_px
         real = np.float32 if self.dtype == np.uint8 else np.float64
-        n_ring = 2 * max(GAUSSIAN_REACH, diameter // 2) + 2
+        whole = np.uint16 if self.dtype == np.uint8 else np.int32
         self._bandpass_memory = (
-            np.zeros((n_ring + 1, width), dtype=np.float32),
-            np.empty(width, dtype=np.float32),
-            np.zeros((3, width + diameter - 1), dtype=np.float32),
+            np.zeros((2 * GAUSSIAN_REACH + 2, width), dtype=np.float32),
             np.zeros(width + 2 * GAUSSIAN_REACH, dtype=real),
+            np.empty(width, dtype=whole),
+            np.empty(width + diameter - 1, dtype=self.dtype),
+            np.empty(width + diameter - 1, dtype=whole),
+            np.empty(width, dtype=whole),
+            np.empty(width, dtype=np.float32),
         )
+        self._means = np.empty((-(-self.height // MEAN_ROWS), width), dtype=np.float32)
+        self._exact_memory = np.zeros(width, dtype=self.dtype), np.empty((2, width + 2 * GAUSSIAN_REACH))
         self._weights_real = self._weights.astype(real)
         self._column_maxima = np.empty(width, dtype=np.float32)
         self._flag_words = np.zeros(-(-width // 8), dtype=np.uint64)
@@ -208,8 +208,7 @@ class Locator:
         n_candidates = self._candidates()
         features = np.empty((n_candidates, N_COLUMNS))
         *_, refine, _ = _KERNELS[self.dtype.name]
-        disc = (self._disc, self._steps, self._cosines, self._sines)
-        n_features = refine(raw, self._image, self._places, n_candidates, *disc, scale, min_mass, features)
+        n_features = refine(raw, self._image, self._places, n_candidates, *self._disc, scale, min_mass, features)
         if n_features == 0:
             return np.empty((0, N_COLUMNS))
         is_kept = np.empty(n_features, dtype=np.bool_)
@@ -221,8 +220,12 @@ class Locator:
         return features
 
     def _amplified(self, frame: Frame, gain: int) -> NDArray[np.uint16]:
-        brighter = frame.astype(np.uint32) * np.uint32(gain)
-        amplified: NDArray[np.uint16] = np.minimum(brighter, self._white).astype(np.uint16)
+        brightest = np.iinfo(frame.dtype).max * gain
+        amplified: NDArray[np.uint16]
+        if brightest <= self._white:
+            amplified = np.multiply(frame, np.uint16(gain), dtype=np.uint16)
+        else:
+            amplified = np.minimum(frame.astype(np.uint32) * np.uint32(gain), self._white).astype(np.uint16)
         return amplified
 
     def _prepared(self, frame: Frame, invert: bool) -> Frame:
@@ -243,23 +246,26 @@ class Locator:
     def _bandpass(self, raw: Frame) -> float | None:
         """Fill ``_image`` with the band-passed frame in whole numbers; return its scale, None if black."""
         bandpass, exact, rescale, *_ = _KERNELS[self.dtype.name]
-        bound = _BOUNDS[self.dtype.name] * float(raw.max())
+        rounding = _ROUNDINGS[self.dtype.name]
+        bound = rounding * float(raw.max())
         filtered, places = self._filtered, self._places
-        bandpass(raw, self._weights_real, self.diameter_px, *self._bandpass_memory, filtered, self._column_maxima)
+        results = filtered, self._column_maxima, self._means
+        bandpass(raw, self._weights_real, self.diameter_px, *self._bandpass_memory, *results)
         maximum = float(self._column_maxima.max())
         if maximum + bound + _GROWTH * maximum < 1.0:
             return None
         level = maximum - 2 * (bound + _GROWTH * maximum)
         n_brightest = find_brightest(filtered, self._column_maxima, level, places)
         values = np.empty(n_brightest)
-        exact(raw, self._weights, filtered, places, n_brightest, values)
+        exact(raw, self._weights, filtered, places, n_brightest, *self._exact_memory, values)
         maximum = float(values.max(initial=0.0))
         if maximum < 1.0:
             return None
         scale = self._white / maximum
-        n_open = rescale(filtered, scale, bound, _GROWTH, self._flags, self._flag_words, self._image, places)
+        flags = self._flags, self._flag_words
+        n_open = rescale(filtered, self._means, scale, rounding, _GROWTH, *flags, self._image, places)
         values = np.empty(n_open)
-        exact(raw, self._weights, filtered, places, n_open, values)
+        exact(raw, self._weights, filtered, places, n_open, *self._exact_memory, values)
         self._image.reshape(-1)[places[:n_open]] = np.where(values >= 1.0, scale * values, 0.0)
         return scale
 

@@ -19,6 +19,8 @@ MAX_ITERATIONS: Final = 10
 SHIFT_THRESHOLD_PX: Final = 0.6
 _WORD_BITS: Final = 64
 _BYTE_BITS: Final = 8
+_HALF_BITS: Final = 32
+_HALF_MAX: Final = 2**32 - 1
 _BYTE_MAX: Final = 255
 CLOSE: Final = 1.0 - 1e-7
 """trackpy's distance, in separations, within which the fainter of two spots goes."""
@@ -26,28 +28,29 @@ CLOSE: Final = 1.0 - 1e-7
 
 @inner_kernel
 def _centred(
-    pixels: Pixels, at_y: int, at_x: int, height: int, width: int, disc: Places, steps: Integers
+    pixels: Pixels, at_y: int, at_x: int, height: int, width: int, steps: Integers, places: Integers, radius: int
 ) -> tuple[int, int, float, float]:
     """Move the disc from a candidate's pixel until its centre of brightness lies within; return where it is.
+
+    Both moments are summed in one number, 32 bits each, which is twice as fast as three sums. The loop ends at a
+    mark in place of a count, because compilers make slow vectors of it otherwise.
 
     Returns
     -------
     tuple
         Place in ``pixels`` of the corner of the square around the disc, its mass, and the centre, y and x.
     """
-    rows, columns = disc[0], disc[1]
-    radius: Any = np.int64(rows[steps.size - 1]) // 2
     corner, mass, centre_y, centre_x = 0, 0, 0.0, 0.0
     for _ in range(MAX_ITERATIONS):
         corner = (at_y - radius) * width + at_x - radius
         square = pixels[corner:]
-        mass, moment_y, moment_x = 0, 0, 0
-        for k in range(steps.size):
+        mass, moments, k = 0, 0, 0
+        while steps[k] >= 0:
             pixel: Any = np.int64(square[steps[k]])
             mass += pixel
-            moment_y += pixel * rows[k]
-            moment_x += pixel * columns[k]
-        relative_y, relative_x = moment_y / mass, moment_x / mass
+            moments += pixel * places[k]
+            k += 1
+        relative_y, relative_x = (moments >> _HALF_BITS) / mass, (moments & _HALF_MAX) / mass
         centre_y, centre_x = relative_y - radius + at_y, relative_x - radius + at_x
         off_y, off_x = relative_y - radius, relative_x - radius
         if abs(off_y) < SHIFT_THRESHOLD_PX and abs(off_x) < SHIFT_THRESHOLD_PX:
@@ -64,8 +67,8 @@ def _refine(
     image: Pixels,
     places: Places,
     n_places: int,
-    disc: Places,
     steps: Integers,
+    disc_places: Integers,
     cosines: Floats,
     sines: Floats,
     scale: float,
@@ -83,10 +86,10 @@ def _refine(
         The frame, and the band-passed one in whole numbers.
     places : (n_places or more,) int32
         Candidates: row times w plus column, none nearer to the edge than the radius.
-    disc : (2, pixels of the disc) int32
-        Row and column of its pixels, counted from the corner of the square around it.
-    steps : (pixels of the disc,) int64
-        How far they are from that corner in the memory of a frame.
+    steps : (pixels of the disc + 1,) int64
+        How far its pixels are from the corner of the square around it, in the memory of a frame; -1 at the end.
+    disc_places : (pixels of the disc,) int64
+        Row and column of each, counted from that corner: 2^32 times the row plus the column.
     cosines, sines : (pixels of the disc,) float64
         Of twice the angle.
     scale, min_mass : float
@@ -101,41 +104,42 @@ def _refine(
     """
     height, width = image.shape
     pixels, raw_pixels = image.reshape(-1), raw.reshape(-1)
-    rows, columns = disc[0], disc[1]
-    radius = np.int64(rows[steps.size - 1]) // 2
+    n_disc = disc_places.size
+    radius = (disc_places[n_disc - 1] >> _HALF_BITS) // 2
     found = 0
     for i in range(n_places):
         at_y, at_x = np.int64(places[i]) // width, np.int64(places[i]) % width
-        corner, mass, centre_y, centre_x = _centred(pixels, at_y, at_x, height, width, disc, steps)
+        corner, mass, centre_y, centre_x = _centred(pixels, at_y, at_x, height, width, steps, disc_places, radius)
         if not mass / scale > min_mass:
             continue
         square, raw_square = pixels[corner:], raw_pixels[corner:]
         gyration, raw_mass, signal = 0, 0, 0
         along, across = 0.0, 0.0
-        for k in range(steps.size):
+        for k in range(n_disc):
             pixel: Any = np.int64(square[steps[k]])
-            gyration += ((rows[k] - radius) ** 2 + (columns[k] - radius) ** 2) * pixel
+            row, column = disc_places[k] >> _HALF_BITS, disc_places[k] & _HALF_MAX
+            gyration += ((row - radius) ** 2 + (column - radius) ** 2) * pixel
             along += cosines[k] * pixel
             across += sines[k] * pixel
             raw_pixel: Any = np.int64(raw_square[steps[k]])
             raw_mass += raw_pixel
             signal = max(signal, pixel)
         core = np.int64(square[radius * width + radius])
-        row = features[found]
-        row[0], row[1], row[2] = centre_y, centre_x, mass
-        row[3] = np.sqrt(gyration / mass)
-        row[4] = np.sqrt(along * along + across * across) / (float(mass) - core + 1e-6)
-        row[5], row[6] = signal, raw_mass
+        feature = features[found]
+        feature[0], feature[1], feature[2] = centre_y, centre_x, mass
+        feature[3] = np.sqrt(gyration / mass)
+        feature[4] = np.sqrt(along * along + across * across) / (float(mass) - core + 1e-6)
+        feature[5], feature[6] = signal, raw_mass
         found += 1
     return found
 
 
 refine_8 = kernel(
-    "i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])", is_rare=True
+    "i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i8[::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])", is_rare=True
 )(_refine)
-refine_16 = kernel(
-    "i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i4[:, ::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])"
-)(_refine)
+refine_16 = kernel("i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i8[::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(
+    _refine
+)
 
 
 @kernel("void(f8[:, ::1], i8, i8, i4[:, ::1], i4[::1], b1[::1])")
@@ -243,28 +247,25 @@ def find_background(lit: Words, half_widths: Integers, octets: Words, ring: Word
 
 
 def _background_sums(raw: Pixels, background: Words) -> tuple[int, int, int]:
-    """Return the number of pixels whose bit is set in ``background``, their sum, and the sum of their squares.
-
-    Most words hold none, and of the others most bytes.
-    """
+    """Return the number of pixels whose bit is set in ``background``, their sum, and the sum of their squares."""
     height, width = raw.shape
-    count: Any = 0
-    total, squares = 0, 0
+    one = np.uint64(1)
+    count: Any = np.uint64(0)
+    total: Any = np.uint64(0)
+    squares: Any = np.uint64(0)
     for y in range(height):
-        row = raw[y]
         for number in range(background.shape[1]):
             word = background[y, number]
             if word != 0:
-                for start in range(0, _WORD_BITS, _BYTE_BITS):
-                    byte = np.int64((word >> np.uint64(start)) & np.uint64(_BYTE_MAX))
-                    place = number * _WORD_BITS + start
-                    for x in range(place, min(place + _BYTE_BITS, width) if byte != 0 else place):
-                        is_background = (byte >> (x - place)) & 1
-                        pixel: Any = np.int64(row[x]) * is_background
-                        count += is_background
-                        total += pixel
-                        squares += pixel * pixel
-    return count, total, squares
+                row = raw[y, number * _WORD_BITS : min((number + 1) * _WORD_BITS, width)]
+                for x in range(row.size):
+                    is_background = (word >> np.uint64(x)) & one
+                    pixel = np.uint64(row[x]) * is_background
+                    count += is_background
+                    total += pixel
+                    squares += pixel * pixel
+    sums: Any = np.int64(count), np.int64(total), np.int64(squares)
+    return sums[0], sums[1], sums[2]
 
 
 background_sums_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u8[:, ::1])", is_rare=True)(_background_sums)
