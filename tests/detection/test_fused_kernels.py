@@ -66,7 +66,8 @@ def test_single_pixels_are_exact_everywhere(dtype):
     ours._bandpass(frame)
     places = np.arange(frame.size, dtype=np.int32)
     values = np.empty(frame.size)
-    _KERNELS[frame.dtype.name][1](frame, ours._weights, ours._filtered, places, frame.size, *ours._exact_memory, values)
+    exactly = _KERNELS[frame.dtype.name][1]
+    exactly(frame, ours._weights, ours._filtered, places, frame.size, ours._exact_memory, values)
     exact = naive.bandpassed(frame, 9).ravel()
     np.testing.assert_array_equal(np.where(values >= 1, values, 0.0), exact)
 

@@ -32,9 +32,6 @@ GAUSSIAN_REACH: Final = 4
 MEAN_ROWS: Final = 16
 """Rows for which the largest mean of a column is kept."""
 
-_NEIGHBOURHOOD: Final = 16
-"""Pixels of a row as near as this are worked out in one go."""
-
 
 @inner_kernel
 def box_sums(row: Pixels, fours: Whole, sums: Whole, size: int) -> None:
@@ -97,40 +94,42 @@ def _running_mean(
     _divide(sums, diameter, mean)
 
 
+@inner_kernel
+def _row(raw: Pixels, y: int, blank: Pixels) -> Pixels:
+    return raw[y] if 0 <= y < raw.shape[0] else blank
+
+
 @fused_kernel
-def _weigh_rows(ring: Singles, y: int, height: int, weights: Floats | Singles, smooth: Floats | Singles) -> None:
-    """Write the Gaussian down the columns around row ``y`` to the middle of ``smooth``; zero follows the edge."""
-    n_ring = ring.shape[0] - 1
+def _weigh_rows(raw: Pixels, y: int, blank: Pixels, weights: Singles, here: Singles, below: Singles) -> None:
+    """Write the Gaussian down the columns around rows ``y`` and ``y + 1`` to the middle of ``here`` and ``below``.
+
+    Two rows at once, because they share eight of the ten that they need.
+    """
     w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
-    a1 = ring[(y - 1) % n_ring if y >= 1 else n_ring]
-    a2 = ring[(y - 2) % n_ring if y >= 2 else n_ring]
-    a3 = ring[(y - 3) % n_ring if y >= 3 else n_ring]
-    a4 = ring[(y - 4) % n_ring if y >= 4 else n_ring]
-    b1 = ring[(y + 1) % n_ring if y + 1 < height else n_ring]
-    b2 = ring[(y + 2) % n_ring if y + 2 < height else n_ring]
-    b3 = ring[(y + 3) % n_ring if y + 3 < height else n_ring]
-    b4 = ring[(y + 4) % n_ring if y + 4 < height else n_ring]
-    centre, middle = ring[y % n_ring], smooth[GAUSSIAN_REACH:]
-    for x in range(centre.size):
-        outer = (a4[x] + b4[x]) * w4 + (a3[x] + b3[x]) * w3
-        middle[x] = outer + (a2[x] + b2[x]) * w2 + (a1[x] + b1[x]) * w1 + centre[x] * w0
+    row_a, row_b, row_c = _row(raw, y - 4, blank), _row(raw, y - 3, blank), _row(raw, y - 2, blank)
+    row_d, row_e, row_f = _row(raw, y - 1, blank), _row(raw, y, blank), _row(raw, y + 1, blank)
+    row_g, row_h = _row(raw, y + 2, blank), _row(raw, y + 3, blank)
+    row_i, row_j = _row(raw, y + 4, blank), _row(raw, y + 5, blank)
+    first, second = here[GAUSSIAN_REACH:], below[GAUSSIAN_REACH:]
+    for x in range(blank.size):
+        a, b, c = np.float32(row_a[x]), np.float32(row_b[x]), np.float32(row_c[x])
+        d, e, f = np.float32(row_d[x]), np.float32(row_e[x]), np.float32(row_f[x])
+        g, h = np.float32(row_g[x]), np.float32(row_h[x])
+        i, j = np.float32(row_i[x]), np.float32(row_j[x])
+        first[x] = (a + i) * w4 + (b + h) * w3 + (c + g) * w2 + (d + f) * w1 + e * w0
+        second[x] = (b + j) * w4 + (c + i) * w3 + (d + h) * w2 + (e + g) * w1 + f * w0
 
 
 @fused_kernel
 def _weigh_columns(
-    smooth: Floats | Singles,
-    weights: Floats | Singles,
-    mean: Singles,
-    out: Singles,
-    brightest: Singles,
-    highest_mean: Singles,
+    smooth: Singles, weights: Singles, mean: Singles, out: Singles, brightest: Singles, highest_mean: Singles
 ) -> None:
     """Write the Gaussian along the row less its mean to ``out``; raise each column's maximum of both."""
     w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
     for x in range(out.size):
         outer = (smooth[x] + smooth[x + 8]) * w4 + (smooth[x + 1] + smooth[x + 7]) * w3
         inner = (smooth[x + 2] + smooth[x + 6]) * w2 + (smooth[x + 3] + smooth[x + 5]) * w1
-        value = np.float32(outer + inner + smooth[x + 4] * w0 - mean[x])
+        value = outer + inner + smooth[x + 4] * w0 - mean[x]
         out[x] = value
         brightest[x] = max(brightest[x], value)
         highest_mean[x] = max(highest_mean[x], mean[x])
@@ -138,10 +137,10 @@ def _weigh_columns(
 
 def _bandpass(
     raw: Pixels,
-    weights: Floats | Singles,
+    blank: Pixels,
+    weights: Singles,
     diameter: int,
-    ring: Singles,
-    smooth: Floats | Singles,
+    smooth: Singles,
     columns: Whole,
     cut: Pixels,
     fours: Whole,
@@ -158,15 +157,14 @@ def _bandpass(
 
     Parameters
     ----------
-    raw : (h, w) uint8 or uint16
-    weights : (5,) float32 for uint8, float64 for uint16
-        Of the Gaussian, from the centre outwards. The type is also that of the additions.
+    raw, blank : (h, w), (w,) uint8 or uint16
+        The frame, and a row of zeros.
+    weights : (5,) float32
+        Of the Gaussian, from the centre outwards.
     diameter : int
         Odd.
-    ring : (2 * 4 + 2, w) float32
-        Room for the rows that the Gaussian needs; the row after them is zero.
-    smooth : (w + 8,)
-        Scratch of the type of the weights; its first and last four values are zero.
+    smooth : (2, w + 8) float32
+        Scratch; the first and last four values of a row are zero.
     columns, cut, fours, sums, mean : (w,), (w + diameter - 1,), (w + diameter - 1,), (w,), (w,)
         Scratch: sums down the columns, their means, sums of those along the row, and the mean. ``cut`` is of the type
         of the pixels, ``mean`` float32, the others whole numbers that hold ``diameter`` pixels.
@@ -175,110 +173,61 @@ def _bandpass(
     means : (ceil(h / MEAN_ROWS), w) float32
         Result: the largest mean of so many rows, in each column.
     """
-    height, width = raw.shape
+    height = raw.shape[0]
     brightest[:] = np.float32(0.0)
     means[:, :] = np.float32(0.0)
-    loaded = 0
-    for y in range(height):
-        while loaded < height and loaded <= y + GAUSSIAN_REACH:
-            fresh, source = ring[loaded % (ring.shape[0] - 1)], raw[loaded]
-            for x in range(width):
-                fresh[x] = source[x]
-            loaded += 1
-        _running_mean(raw, y, diameter, columns, cut, fours, sums, mean)
-        _weigh_rows(ring, y, height, weights, smooth)
-        _weigh_columns(smooth, weights, mean, filtered[y], brightest, means[y // MEAN_ROWS])
+    for upper in range(0, height, 2):
+        _weigh_rows(raw, upper, blank, weights, smooth[0], smooth[1])
+        for y in range(upper, min(upper + 2, height)):
+            _running_mean(raw, y, diameter, columns, cut, fours, sums, mean)
+            _weigh_columns(smooth[y - upper], weights, mean, filtered[y], brightest, means[y // MEAN_ROWS])
 
 
 bandpass_8 = kernel(
-    "void(u1[:, ::1], f4[::1], i8, f4[:, ::1], f4[::1], u2[::1], u1[::1], u2[::1], u2[::1], f4[::1], f4[:, ::1],"
+    "void(u1[:, ::1], u1[::1], f4[::1], i8, f4[:, ::1], u2[::1], u1[::1], u2[::1], u2[::1], f4[::1], f4[:, ::1],"
     "f4[::1], f4[:, ::1])",
     is_rare=True,
 )(_bandpass)
 bandpass_16 = kernel(
-    "void(u2[:, ::1], f8[::1], i8, f4[:, ::1], f8[::1], i4[::1], u2[::1], i4[::1], i4[::1], f4[::1], f4[:, ::1],"
+    "void(u2[:, ::1], u2[::1], f4[::1], i8, f4[:, ::1], i4[::1], u2[::1], i4[::1], i4[::1], f4[::1], f4[:, ::1],"
     "f4[::1], f4[:, ::1])"
 )(_bandpass)
 
 
-@inner_kernel
-def _weigh_exactly(raw: Pixels, y: int, left: int, right: int, weights: Floats, blank: Pixels, smooth: Floats) -> None:
-    """Write the Gaussian of row ``y`` to ``smooth[1]``, for the columns from ``left`` to before ``right``.
-
-    scipy's order of additions: the centre comes first, then the pairs from the outermost inwards; axis 0 before
-    axis 1. ``blank`` is a row of zeros.
-    """
-    height, width = raw.shape
-    first, last = max(left - GAUSSIAN_REACH, 0), min(right + GAUSSIAN_REACH, width)
-    down, along = smooth[0], smooth[1]
-    # Where the frame ends, zeros follow.
-    down[: first - left + GAUSSIAN_REACH] = 0.0
-    down[last - left + GAUSSIAN_REACH : right - left + 2 * GAUSSIAN_REACH] = 0.0
-    middle, row = down[first - left + GAUSSIAN_REACH :], raw[y, first:last]
-    for x in range(row.size):
-        middle[x] = row[x] * weights[0]
-    for step in range(GAUSSIAN_REACH, 0, -1):
-        weight = weights[step]
-        above, below = (raw[y - step] if y >= step else blank), (raw[y + step] if y + step < height else blank)
-        upper, lower = above[first:last], below[first:last]
-        for x in range(row.size):
-            middle[x] += (np.float64(upper[x]) + np.float64(lower[x])) * weight
-    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
-    for x in range(right - left):
-        along[x] = (
-            down[x + 4] * w0
-            + (down[x] + down[x + 8]) * w4
-            + (down[x + 1] + down[x + 7]) * w3
-            + (down[x + 2] + down[x + 6]) * w2
-            + (down[x + 3] + down[x + 5]) * w1
-        )
-
-
 def _exact(
-    raw: Pixels,
-    weights: Floats,
-    filtered: Singles,
-    places: Places,
-    n_places: int,
-    blank: Pixels,
-    smooth: Floats,
-    values: Floats,
+    raw: Pixels, weights: Floats, filtered: Singles, places: Places, n_places: int, down: Floats, values: Floats
 ) -> None:
     """Write the band-passed value of single pixels, as trackpy has it: float64, scipy's order of additions.
 
-    Neighbours share their sums down the columns: films that were compressed with loss are flat over wide areas, and
-    leave them open as a whole. The running mean is a whole number, so ``filtered`` is near enough to tell it.
-
-    Parameters
-    ----------
-    blank : (w,) of the type of ``raw``
-        Zeros.
-    smooth : (2, w + 8) float64
-        Scratch.
+    The centre comes first, then the pairs from the outermost inwards; axis 0 before axis 1. The running mean
+    is a whole number, so ``filtered`` is near enough to tell it. Pixels of a row that follow each other share their
+    sums down the columns, of which ``down``, (w + 8,) float64, keeps a row.
     """
-    width = raw.shape[1]
-    along = smooth[1]
-    begin = 0
-    while begin < n_places:
-        y, left = np.int64(places[begin]) // width, np.int64(places[begin]) % width
-        end, right = begin + 1, left + 1
-        while end < n_places:
-            x = np.int64(places[end]) - y * width
-            if x < left or x >= min(right + _NEIGHBOURHOOD, width):
-                break
-            end, right = end + 1, max(right, x + 1)
-        _weigh_exactly(raw, y, left, right, weights, blank, smooth)
-        for i in range(begin, end):
-            x = np.int64(places[i]) - y * width
-            value = along[x - left]
-            values[i] = value - np.rint(value - filtered[y, x])
-        begin = end
+    height, width = raw.shape
+    reach = GAUSSIAN_REACH
+    row, summed = -1, 0
+    for i in range(n_places):
+        y, x = np.int64(places[i]) // width, np.int64(places[i]) % width
+        if y != row:
+            row, summed = y, 0
+        for k in range(max(summed, x), x + 2 * reach + 1):
+            down[k] = 0.0
+            if reach <= k < width + reach:
+                total = raw[y, k - reach] * weights[0]
+                for step in range(reach, 0, -1):
+                    above = np.int64(raw[y - step, k - reach]) if y >= step else np.int64(0)
+                    below = np.int64(raw[y + step, k - reach]) if y + step < height else np.int64(0)
+                    total += (above + below) * weights[step]
+                down[k] = total
+        summed = x + 2 * reach + 1
+        total = down[x + reach] * weights[0]
+        for step in range(reach, 0, -1):
+            total += (down[x + reach - step] + down[x + reach + step]) * weights[step]
+        values[i] = total - np.rint(total - filtered[y, x])
 
 
-exact_8 = kernel("void(u1[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, u1[::1], f8[:, ::1], f8[::1])", is_rare=True)(
-    _exact
-)
-exact_16 = kernel("void(u2[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, u2[::1], f8[:, ::1], f8[::1])")(_exact)
+exact_8 = kernel("void(u1[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, f8[::1], f8[::1])", is_rare=True)(_exact)
+exact_16 = kernel("void(u2[:, ::1], f8[::1], f4[:, ::1], i4[::1], i8, f8[::1], f8[::1])")(_exact)
 
 
 @kernel("i8(f4[:, ::1], f4[::1], f4, i4[::1])")

@@ -48,9 +48,10 @@ _KERNELS: Final[dict[str, tuple[Any, ...]]] = {
 }
 _FLOAT32_ROUNDING: Final = 2.0**-24
 
-# What the band-passed frame may be off by, in units of the Gaussian there: on the way to it are at most 14
-# roundings of positive numbers that do not exceed it, of float32 for uint8 and of float64 for uint16.
-_ROUNDINGS: Final = {"uint8": 16 * _FLOAT32_ROUNDING, "uint16": 16 * 2.0**-53}
+# What the band-passed frame may be off by, in units of the Gaussian there. On each axis a weight is rounded, and its
+# product; the sums from the outermost pair inwards are 0.009, 0.117, 0.60 and 1 of the whole (along the row the last
+# but one is made of two), and each is rounded: 3.8 and 4.2 roundings of float32 of the whole, on both axes 8.
+_ROUNDING: Final = 9 * _FLOAT32_ROUNDING
 # The rounding to float32 at the end, that of the scale, of the product and of the comparison, twice as much
 # as needed.
 _GROWTH: Final = 8 * _FLOAT32_ROUNDING
@@ -158,11 +159,10 @@ class Locator:
 
     def _set_up_row_memory(self) -> None:
         width, diameter = self.width, self.diameter_px
-        real = np.float32 if self.dtype == np.uint8 else np.float64
         whole = np.uint16 if self.dtype == np.uint8 else np.int32
+        self._blank = np.zeros(width, dtype=self.dtype)
         self._bandpass_memory = (
-            np.zeros((2 * GAUSSIAN_REACH + 2, width), dtype=np.float32),
-            np.zeros(width + 2 * GAUSSIAN_REACH, dtype=real),
+            np.zeros((2, width + 2 * GAUSSIAN_REACH), dtype=np.float32),
             np.empty(width, dtype=whole),
             np.empty(width + diameter - 1, dtype=self.dtype),
             np.empty(width + diameter - 1, dtype=whole),
@@ -170,8 +170,7 @@ class Locator:
             np.empty(width, dtype=np.float32),
         )
         self._means = np.empty((-(-self.height // MEAN_ROWS), width), dtype=np.float32)
-        self._exact_memory = np.zeros(width, dtype=self.dtype), np.empty((2, width + 2 * GAUSSIAN_REACH))
-        self._weights_real = self._weights.astype(real)
+        self._exact_memory = np.empty(width + 2 * GAUSSIAN_REACH)
         self._column_maxima = np.empty(width, dtype=np.float32)
         self._flag_words = np.zeros(-(-width // 8), dtype=np.uint64)
         self._flags = self._flag_words.view(np.uint8)
@@ -246,26 +245,26 @@ class Locator:
     def _bandpass(self, raw: Frame) -> float | None:
         """Fill ``_image`` with the band-passed frame in whole numbers; return its scale, None if black."""
         bandpass, exact, rescale, *_ = _KERNELS[self.dtype.name]
-        rounding = _ROUNDINGS[self.dtype.name]
-        bound = rounding * float(raw.max())
+        bound = _ROUNDING * float(raw.max())
         filtered, places = self._filtered, self._places
         results = filtered, self._column_maxima, self._means
-        bandpass(raw, self._weights_real, self.diameter_px, *self._bandpass_memory, *results)
+        weights = self._weights.astype(np.float32)
+        bandpass(raw, self._blank, weights, self.diameter_px, *self._bandpass_memory, *results)
         maximum = float(self._column_maxima.max())
         if maximum + bound + _GROWTH * maximum < 1.0:
             return None
         level = maximum - 2 * (bound + _GROWTH * maximum)
         n_brightest = find_brightest(filtered, self._column_maxima, level, places)
         values = np.empty(n_brightest)
-        exact(raw, self._weights, filtered, places, n_brightest, *self._exact_memory, values)
+        exact(raw, self._weights, filtered, places, n_brightest, self._exact_memory, values)
         maximum = float(values.max(initial=0.0))
         if maximum < 1.0:
             return None
         scale = self._white / maximum
         flags = self._flags, self._flag_words
-        n_open = rescale(filtered, self._means, scale, rounding, _GROWTH, *flags, self._image, places)
+        n_open = rescale(filtered, self._means, scale, _ROUNDING, _GROWTH, *flags, self._image, places)
         values = np.empty(n_open)
-        exact(raw, self._weights, filtered, places, n_open, *self._exact_memory, values)
+        exact(raw, self._weights, filtered, places, n_open, self._exact_memory, values)
         self._image.reshape(-1)[places[:n_open]] = np.where(values >= 1.0, scale * values, 0.0)
         return scale
 
