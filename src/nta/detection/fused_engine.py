@@ -3,7 +3,7 @@
 ``trackpy.locate`` makes a dozen arrays of the frame's size in float64. Here a frame goes through a few kernels, in
 the order of :mod:`nta.detection.fused_bandpass`, :mod:`nta.detection.fused_peaks` and
 :mod:`nta.detection.fused_features`, whose working memory is kept from frame to frame. Columns, order of rows and
-values are those of :mod:`nta.detection.trackpy_engine`; only ``ep`` may differ, by the rounding of a standard deviation.
+values are those of :mod:`nta.detection.trackpy_engine`; only ``ep`` may differ, by the rounding of a deviation.
 """
 
 from __future__ import annotations
