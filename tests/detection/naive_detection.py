@@ -50,6 +50,16 @@ def peaks(image, window, margin, least):
     return rows[inside] * width + columns[inside]
 
 
+def heaviest_square(image, size, y, x, reach):
+    """The most that a square of ``size`` pixels holds whose middle is within ``reach`` of a pixel and inside."""
+    half, (height, width) = size // 2, image.shape
+    return max(
+        int(image[row - half : row + half + 1, column - half : column + half + 1].sum())
+        for row in range(max(y - reach, half), min(y + reach, height - half - 1) + 1)
+        for column in range(max(x - reach, half), min(x + reach, width - half - 1) + 1)
+    )
+
+
 def box_sums(row, size):
     """The sums of ``size`` neighbours."""
     return np.array([row[i : i + size].sum() for i in range(row.size - size + 1)])

@@ -12,6 +12,7 @@ import pytest
 from nta.detection.fused_bandpass import box_sums, find_brightest
 from nta.detection.fused_engine import DIAMETERS, Locator
 from nta.detection.fused_features import keep_separate
+from nta.detection.fused_peaks import BLOCK
 
 DTYPES = (np.uint8, np.uint16)
 
@@ -107,6 +108,31 @@ def test_peaks(dtype, diameter):
         expected = naive.peaks(image, ours._window, diameter // 2, naive.threshold(image))
         np.testing.assert_array_equal(ours._places[:n], expected)
         assert n > 0 or levels == 3
+
+
+@pytest.mark.parametrize("diameter", [3, 9, 15])
+def test_candidates_without_a_heavy_square_in_reach_go(diameter):
+    random = np.random.default_rng(11)
+    image = random.integers(0, 4, (60, 85)).astype(np.uint8)
+    image[20:23, 30:33] = 255  # the sums of a full square of 15 pixels fit too
+    image[40:, 70:] = 255 if diameter == 15 else 3
+    half, scale = diameter // 2, 1.7
+    least = np.sort([naive.heaviest_square(image, diameter, y, 10, 9) for y in range(half, 60 - half)])[-3] / scale
+    ours = locator(image, diameter)
+    ours._image[:] = image
+    middles = np.arange(image.size).reshape(image.shape)[half : 60 - half, half : 85 - half].ravel()
+    ours._places[: middles.size] = middles
+    left = ours._places[: ours._without_faint(middles.size, scale, least)]
+    assert 0 < left.size < middles.size
+    assert (np.diff(left) > 0).all()
+    # None goes that could be a spot, and none stays that is further from one than blocks reach.
+    for reach, kept in ((9, middles), (9 + 2 * BLOCK, left)):
+        heaviest = [naive.heaviest_square(image, diameter, p // 85, p % 85, reach) for p in kept]
+        heavy = kept[np.array(heaviest) / scale > least]
+        assert set(heavy) <= set(left)
+    assert set(heavy) == set(left)
+    # Fewer than one of 200 pixels are not worth it, and stay.
+    assert ours._without_faint(20, scale, 1e9) == 20
 
 
 @pytest.mark.parametrize("separation", [4, 10, 32])

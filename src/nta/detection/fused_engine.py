@@ -25,6 +25,7 @@ from nta.detection.fused_bandpass import (
     find_brightest,
 )
 from nta.detection.fused_features import (
+    MAX_ITERATIONS,
     background_sums_8,
     background_sums_16,
     find_background,
@@ -32,7 +33,16 @@ from nta.detection.fused_features import (
     refine_8,
     refine_16,
 )
-from nta.detection.fused_peaks import count_up_to_8, count_up_to_16, peaks_8, peaks_16, rescale_8, rescale_16
+from nta.detection.fused_peaks import (
+    BLOCK,
+    count_up_to_8,
+    count_up_to_16,
+    drop_faint,
+    peaks_8,
+    peaks_16,
+    rescale_8,
+    rescale_16,
+)
 from nta.errors import UsageError
 
 N_COLUMNS: Final = 8
@@ -46,6 +56,9 @@ _KERNELS: Final[dict[str, tuple[Any, ...]]] = {
     "uint8": (bandpass_8, exact_8, rescale_8, count_up_to_8, peaks_8, refine_8, background_sums_8),
     "uint16": (bandpass_16, exact_16, rescale_16, count_up_to_16, peaks_16, refine_16, background_sums_16),
 }
+# More than one candidate for so many pixels are screened before they are refined; up to this diameter.
+_WORTH_SCREENING: Final = 200
+_MOST_SCREENED: Final = 15
 _FLOAT32_ROUNDING: Final = 2.0**-24
 
 # What the band-passed frame may be off by, in units of the Gaussian there. On each axis a weight is rounded, and its
@@ -180,6 +193,15 @@ class Locator:
             np.empty((1 << self._window.bit_length(), width), dtype=self.dtype),
             np.zeros((3, width + self._window - 1), dtype=self.dtype),
         )
+        self._faint_memory = self._memory_for_faint() if self.dtype == np.uint8 and diameter <= _MOST_SCREENED else None
+
+    def _memory_for_faint(self) -> tuple[NDArray[Any], ...] | None:
+        n_rows, n_columns = (size - self.diameter_px + 1 for size in (self.height, self.width))
+        if min(n_rows, n_columns) < 1:
+            return None
+        sums = [np.empty(size, dtype=np.uint16) for size in (self.width, self.width, n_columns, n_columns)]
+        blocks = -(-n_rows // BLOCK), -(-n_columns // BLOCK)
+        return (*sums, np.empty(blocks, dtype=np.uint8), np.empty(blocks, dtype=np.uint8))
 
     def locate(self, frame: Frame, min_mass: float, *, invert: bool, gain: int = 1) -> NDArray[np.float64]:
         """Return trackpy's features of one frame, (n, 8) in the order of ``trackpy_engine.FEATURE_COLUMNS``.
@@ -204,7 +226,7 @@ class Locator:
         scale = self._bandpass(raw)
         if scale is None:
             return np.empty((0, N_COLUMNS))
-        n_candidates = self._candidates()
+        n_candidates = self._without_faint(self._candidates(), scale, min_mass)
         features = np.empty((n_candidates, N_COLUMNS))
         *_, refine, _ = _KERNELS[self.dtype.name]
         n_features = refine(raw, self._image, self._places, n_candidates, *self._disc, scale, min_mass, features)
@@ -276,6 +298,14 @@ class Locator:
         margin = self.diameter_px // 2
         found: int = peaks(self._image, self._window, margin, threshold, *self._peak_memory, *flags, self._places)
         return found
+
+    def _without_faint(self, n_candidates: int, scale: float, min_mass: float) -> int:
+        """Take candidates out of ``_places`` that no refining makes a spot, where that is worth it; return the rest."""
+        if self._faint_memory is None or n_candidates * _WORTH_SCREENING < self._image.size:
+            return n_candidates
+        asked: Any = self.diameter_px, MAX_ITERATIONS - 1, scale, min_mass
+        left: int = drop_faint(self._image, *asked, *self._faint_memory, self._places, n_candidates)
+        return left
 
     def _threshold(self) -> int:
         """Return the 64th percentile of the pixels that are not zero, cut to a whole number.

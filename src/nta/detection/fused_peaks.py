@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nta.compilation import kernel
-from nta.detection.fused_bandpass import MEAN_ROWS
+from nta.detection.fused_bandpass import MEAN_ROWS, box_sums
 
 Pixels = NDArray[Any]
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
 Singles = NDArray[np.float32]
 Places = NDArray[np.int32]
+Sums = NDArray[np.uint16]
+
+BLOCK: Final = 8
+"""Side of the blocks of corners for which the heaviest square is kept, px."""
 
 _WORD: Final = 8
 _BYTE_MAX: Final = 255
@@ -172,3 +176,93 @@ def _peaks(
 
 peaks_8 = kernel("i8(u1[:, ::1], i8, i8, u1, u1[:, ::1], u1[:, ::1], u1[::1], u8[::1], i4[::1])", is_rare=True)(_peaks)
 peaks_16 = kernel("i8(u2[:, ::1], i8, i8, u2, u2[:, ::1], u2[:, ::1], u1[::1], u8[::1], i4[::1])")(_peaks)
+
+
+@kernel(
+    "i8(u1[:, ::1], i8, i8, f8, f8, u2[::1], u2[::1], u2[::1], u2[::1], u1[:, ::1], u1[:, ::1], i4[::1], i8)",
+    is_rare=True,
+)
+def drop_faint(
+    image: Bytes,
+    diameter: int,
+    reach: int,
+    scale: float,
+    min_mass: float,
+    columns: Sums,
+    fours: Sums,
+    sums: Sums,
+    largest: Sums,
+    is_heavy: Bytes,
+    is_near: Bytes,
+    places: Places,
+    n_places: int,
+) -> int:
+    """Take out the candidates near which no square of ``diameter`` pixels is as heavy as a spot must be.
+
+    Noise of a few grey levels has tens of thousands of plateaus, which cost more to refine than all else. A disc is no
+    heavier than the square around it; a candidate's disc moves by at most ``reach``.
+
+    Parameters
+    ----------
+    diameter : int
+        At most 15, so that the sum of a square fits into uint16.
+    scale, min_mass : float
+        A spot's mass divided by ``scale`` exceeds ``min_mass``.
+    columns, fours, sums, largest : (w,), (w,), (w - diameter + 1,), (w - diameter + 1,)
+        Scratch: sums down the columns, what :func:`box_sums` needs, sums of squares, their maximum down the columns.
+    is_heavy, is_near : (rows of squares, squares of a row) / BLOCK, rounded up
+        Scratch: whether a square whose corner is in a block is heavy enough, and one in the blocks from it on.
+    places : (n_places or more,) int32
+        Row times w plus column, ascending.
+
+    Returns
+    -------
+    int
+        How many are left in ``places``, in their order.
+    """
+    height, width = image.shape
+    n_rows, n_columns = is_heavy.shape
+    columns[:] = 0
+    for y in range(height):
+        entering, corner = image[y], y - diameter + 1
+        if corner > 0:
+            leaving = image[corner - 1]
+            for x in range(width):
+                columns[x] = np.int64(columns[x]) + np.int64(entering[x]) - np.int64(leaving[x])
+        else:
+            for x in range(width):
+                columns[x] += entering[x]
+        if corner < 0:
+            continue
+        box_sums(columns, fours, sums, diameter)
+        if corner % BLOCK == 0:
+            largest[:] = 0
+        for x in range(sums.size):
+            largest[x] = max(largest[x], sums[x])
+        if corner % BLOCK == BLOCK - 1 or y == height - 1:
+            for column in range(n_columns):
+                heaviest = largest[column * BLOCK]
+                for x in range(column * BLOCK + 1, min((column + 1) * BLOCK, sums.size)):
+                    heaviest = max(heaviest, largest[x])
+                is_heavy[corner // BLOCK, column] = heaviest / scale > min_mass
+    n_near = (2 * reach + BLOCK - 1) // BLOCK + 1
+    for row in range(n_rows):
+        for column in range(n_columns):
+            heavy = is_heavy[row, column]
+            for near in range(row + 1, min(row + n_near, n_rows)):
+                heavy |= is_heavy[near, column]
+            is_near[row, column] = heavy
+    for row in range(n_rows):
+        for column in range(n_columns):
+            heavy = is_near[row, column]
+            for near in range(column + 1, min(column + n_near, n_columns)):
+                heavy |= is_near[row, near]
+            is_heavy[row, column] = heavy
+    left, y, margin = 0, 0, diameter // 2 + reach
+    for i in range(n_places):
+        while places[i] >= (y + 1) * width:
+            y += 1
+        x = places[i] - y * width
+        places[left] = places[i]
+        left += is_heavy[max(y - margin, 0) // BLOCK, max(x - margin, 0) // BLOCK]
+    return left
