@@ -96,8 +96,7 @@ class Columns:
         values = np.empty((len(COLUMNS), self._n_rows))
         frames = np.empty(self._n_rows, dtype=np.int64)
         columns: tuple[NDArray[Any], ...] = (*values, frames)
-        # The last one first: tables hold it beside the others, and all but one column are held once.
-        for blocks, column in reversed([*zip(self._columns, columns, strict=True)]):
+        for blocks, column in zip(self._columns, columns, strict=True):
             # A page that is not written to yet takes no memory, and each column leaves its own behind.
             for start in range(0, self._n_rows, _N_ROWS):
                 part = column[start : start + _N_ROWS]
