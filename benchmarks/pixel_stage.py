@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 from queue import SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,8 +45,8 @@ load_kernels()
 resident = kilobytes("VmRSS")
 found = detect(open_video(sys.argv[1]), Settings())
 peak = kilobytes("VmHWM")  # not ru_maxrss, which a process inherits from the one that started it
-used = found.table.memory_usage(deep=True).sum() / len(found.table)
-print(json.dumps([(peak - resident) * 1024 / 1e6, float(used), len(found.table)]))
+used = [int(table.memory_usage(deep=True).sum()) for table in (found.table, found.dimmer)]
+print(json.dumps([(peak - resident) * 1024 / 1e6, used[0] / len(found.table), sum(used) / 1e6, len(found.table)]))
 """
 _FIRST_FRAME = """
 import sys, time
@@ -151,10 +152,30 @@ def assert_equal(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
     np.testing.assert_array_equal(pd.factorize(ours["particle"])[0], pd.factorize(theirs["particle"])[0])
 
 
-def memory(path: Path) -> tuple[float, float, int]:
-    """Return the peak above the imports, MB, and the table's bytes per detection; detections."""
-    peak_mb, per_row, n_rows = json.loads(_alone(_MEMORY, str(path)))
-    return float(peak_mb), float(per_row), int(n_rows)
+class Memory(NamedTuple):
+    """What detection takes.
+
+    Parameters
+    ----------
+    peak_mb : float
+        Peak of the process above what it holds after its imports, MB.
+    per_row : float
+        Bytes of the table for each detection.
+    tables_mb : float
+        All tables of detections, MB.
+    n_rows : int
+        Detections.
+    """
+
+    peak_mb: float
+    per_row: float
+    tables_mb: float
+    n_rows: int
+
+
+def memory(path: Path) -> Memory:
+    """Return what detection in a film takes, in a process of its own."""
+    return Memory(*json.loads(_alone(_MEMORY, str(path))))
 
 
 def first_frame_s(path: Path, started_s: float) -> float:

@@ -14,9 +14,11 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from films_made import brownian_film
 
 from nta import compilation
 from nta.compilation import cache_folder, is_compiled, kernel, load_kernels
+from nta.video import write_video
 
 TESTS = Path(__file__).parent
 
@@ -256,3 +258,41 @@ def test_kernels_are_plain_python_too():
     )
     assert result.returncode == 0, result.stdout
     assert " passed" in result.stdout
+
+
+_DETECT = """
+import sys
+import numpy as np
+import nta
+import nta.detection
+from nta.spot_fit import fit_spots
+# Fewer of the frames that are made: plain Python takes a tenth of a second for each.
+sys.modules["nta.detection.detectability"]._N_FRAMES = (2, 2)
+nta.detection.threshold._N_NOISE_FRAMES = 4
+found = nta.detect(nta.open_video(sys.argv[1]), nta.Settings(diameter_px=7, exclude=((0, 0, 15, 20),)))
+excluded = found.ledger["spots_excluded_by_region"]
+np.savez(sys.argv[2], table=found.table, dimmer=found.dimmer, min_mass=found.min_mass, excluded=excluded)
+print(hasattr(fit_spots, "py_func"))
+"""
+
+
+def test_a_whole_detection_gives_the_same_rows_in_plain_python(tmp_path):
+    film = write_video(tmp_path / "a.avi", brownian_film(5, 8, shape=(36, 48), peak=50.0, noise_sd=2.0), fps=25)
+    found = {}
+    for disabled in ("0", "1"):
+        to = tmp_path / f"{disabled}.npz"
+        told = subprocess.run(
+            [sys.executable, "-c", _DETECT, str(film), str(to)],
+            env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told.stdout.split() == [str(disabled == "0")]
+        found[disabled] = dict(np.load(to))
+    compiled, plain = found.values()
+    assert {name: values.tobytes() for name, values in plain.items()} == {
+        name: values.tobytes() for name, values in compiled.items()
+    }
+    assert len(plain["table"]) > 10
+    assert plain["excluded"] > 0

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from nta.compilation import load_kernels
@@ -14,7 +13,8 @@ from nta.detection.appearance import N_SAMPLE_FRAMES, Appearance, Samples, look
 from nta.detection.detectability import Detectability, detectability
 from nta.detection.engines import DEFAULT_ENGINE, spot_finder
 from nta.detection.model import DIMMEST, Detections
-from nta.detection.search import COLUMNS, Search, n_frames_of, search_frames
+from nta.detection.rows import Sorting
+from nta.detection.search import Search, n_frames_of, search_frames
 from nta.detection.threshold import choose_min_mass, compared
 from nta.detection.trackpy_engine import margin_px
 from nta.errors import RejectedError, SettingsError
@@ -92,12 +92,12 @@ def detect(
         finders=finders,
         least_mass=chosen.min_mass * (DIMMEST if settings.min_mass is None else 1.0),
         radius_px=max(DISC_RADIUS_UM / acquisition.mpp, chosen.diameter_px / 2.0),
+        sorting=Sorting((left, top), settings.exclude, chosen.min_mass),
     )
-    rows, n_frames = search_frames(video, asked, repeats, progress)
-    table, dimmer, ledger = _tables(rows, (left, top), chosen.min_mass, settings)
+    found = search_frames(video, asked, repeats, progress)
     return Detections(
-        table=table,
-        acquisition=replace(acquisition, width_px=width, height_px=height, n_frames=n_frames),
+        table=found.spots,
+        acquisition=replace(acquisition, width_px=width, height_px=height, n_frames=found.n_frames),
         appearance=appearance,
         margin_px=margin_px(chosen.diameter_px),
         field_px=field_px,
@@ -105,9 +105,9 @@ def detect(
         diameter_px=chosen.diameter_px,
         min_mass=chosen.min_mass,
         values=values,
-        ledger=ledger,
+        ledger={"spots_excluded_by_region": found.n_excluded},
         faults=repeats.faults(video),
-        dimmer=dimmer,
+        dimmer=found.dimmer,
         detectability=chosen.detectability,
     )
 
@@ -201,28 +201,6 @@ def _reject_without_signal(video: Video, samples: Samples, appearance: Appearanc
             f"every pixel of {video.path.name} is {what} ({lowest}): check laser, shutter and focus, and record again",
             code=code,
         )
-
-
-def _tables(
-    rows: NDArray[np.float64], origin: tuple[int, int], min_mass: float, settings: Settings
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """Return the spots and the dimmer ones in the video's own pixels, without those in excluded rectangles."""
-    table = pd.DataFrame(rows[:, :-1], columns=list(COLUMNS))
-    table["frame"] = rows[:, -1].astype(np.int64)
-    left, top = origin
-    for name, shift in (("x", left), ("y", top), ("x_refined", left), ("y_refined", top)):
-        table[name] += shift
-    inside = np.zeros(len(table), dtype=bool)
-    for x, y, width, height in settings.exclude:
-        # Pixel centres are whole numbers: the rectangle reaches half a pixel beyond the first and last one.
-        across = table["x"].between(x - 0.5, x + width - 0.5, inclusive="left")
-        down = table["y"].between(y - 0.5, y + height - 0.5, inclusive="left")
-        inside |= (across & down).to_numpy()
-    kept = table[~inside].sort_values(["frame", "y", "x"], kind="stable", ignore_index=True)
-    bright = (kept["mass"] > min_mass).to_numpy()
-    excluded = int((inside & (table["mass"] > min_mass).to_numpy()).sum())
-    spots, dimmer = (kept[chosen].reset_index(drop=True) for chosen in (bright, ~bright))
-    return spots, dimmer, {"spots_excluded_by_region": excluded}
 
 
 def _masked_area(settings: Settings, field_px: tuple[int, int, int, int], margin: int) -> int:

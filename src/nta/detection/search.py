@@ -7,25 +7,23 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nta.detection.appearance import Appearance
 from nta.detection.engines import Finder
-from nta.detection.trackpy_engine import FEATURE_COLUMNS
+from nta.detection.rows import COLUMNS, Columns, FrameRows, Sorting
 from nta.localisation import localise
 from nta.progress import Progress
 from nta.video import RepeatFilter, Video
 
-COLUMNS: Final = (*FEATURE_COLUMNS, "y_refined", "x_refined", "sigma_px", "disc_mass")
-"""Columns of what is found in a frame; the frame's number follows as the last one."""
-
 _AHEAD: Final = 2
 """Frames that wait for each thread: enough to keep it busy, few enough for the memory."""
 
-_NO_ROWS: Final = np.empty((0, len(COLUMNS) + 1))
+_NOTHING: Final = FrameRows(np.empty((0, len(COLUMNS) + 1)), np.empty((0, len(COLUMNS) + 1)), 0)
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Search:
         Least light of a spot, grey levels.
     radius_px : float
         Radius of the disc of the second localisation, px.
+    sorting : Sorting
+        Which of them are spots, dimmer ones, or left out.
     """
 
     window: tuple[slice, slice]
@@ -54,15 +54,34 @@ class Search:
     finders: Sequence[Finder]
     least_mass: float
     radius_px: float
+    sorting: Sorting
 
 
-def search_frames(
-    video: Video, asked: Search, repeats: RepeatFilter, progress: Progress
-) -> tuple[NDArray[np.float64], int]:
-    """Return one row a spot, (n, columns + frame), and the number of frames looked at.
+class Found(NamedTuple):
+    """What all frames hold.
+
+    Parameters
+    ----------
+    spots, dimmer : DataFrame
+        One row a spot, with :data:`~nta.detection.rows.COLUMNS` and ``frame``, sorted by ``frame``, ``y`` and ``x``.
+    n_excluded : int
+        Spots in excluded rectangles.
+    n_frames : int
+        Frames looked at.
+    """
+
+    spots: pd.DataFrame
+    dimmer: pd.DataFrame
+    n_excluded: int
+    n_frames: int
+
+
+def search_frames(video: Video, asked: Search, repeats: RepeatFilter, progress: Progress) -> Found:
+    """Return the spots of all frames.
 
     Frames are decoded here and searched in as many threads as there are finders, a few at a time, so that memory does
-    not grow with the video; their rows are put together in the order of the frames.
+    not grow with the video but for the rows of spots; those are put together in the order of the frames, whose numbers
+    rise.
     """
     start, stop = asked.frames
     held = n_frames_of(video)
@@ -71,20 +90,26 @@ def search_frames(
     for finder in asked.finders:
         idle.put(finder)
 
-    def search(number: int, frame: NDArray[Any]) -> NDArray[np.float64]:
+    def search(number: int, frame: NDArray[Any]) -> FrameRows:
         find = idle.get()
         try:
             features = find(frame, asked.least_mass)
         finally:
             idle.put(find)
-        return _localised(features, frame, asked, number) if len(features) else _NO_ROWS
+        return asked.sorting.sorted(_localised(features, frame, asked, number)) if len(features) else _NOTHING
 
-    found: list[NDArray[np.float64]] = []
-    waiting: deque[Future[NDArray[np.float64]]] = deque()
+    spots, dimmer = Columns(), Columns()
+    n_excluded = n_frames = 0
+    waiting: deque[Future[FrameRows]] = deque()
 
     def collect(room: int) -> None:
+        nonlocal n_excluded, n_frames
         while len(waiting) > room:
-            found.append(waiting.popleft().result())
+            rows = waiting.popleft().result()
+            spots.append(rows.spots)
+            dimmer.append(rows.dimmer)
+            n_excluded += rows.n_excluded
+            n_frames += 1
             progress("detect", repeats.n_frames - len(waiting), total)
 
     with ThreadPoolExecutor(len(asked.finders)) as pool:
@@ -93,7 +118,7 @@ def search_frames(
             waiting.append(pool.submit(search, number, np.array(raw[asked.window])))
             collect(_AHEAD * len(asked.finders))
         collect(0)
-    return np.concatenate([_NO_ROWS, *found]), len(found)
+    return Found(spots.table(), dimmer.table(), n_excluded, n_frames)
 
 
 def n_frames_of(video: Video) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +19,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from nta.errors import RejectedError
-from nta.video import bitstream, ffv1, pixels, riff, structure
+from nta.video import bitstream, ffv1, picking, pixels, riff, structure
 from nta.video.model import (
     MAX_PIXELS,
     Fault,
@@ -120,6 +120,11 @@ class ContainerReader:
         if allow_partial or self.expected is None or decoded >= self.expected:
             return
         raise truncated(self.path, f"{decoded} of {self.expected} frames could be read")
+
+    def picked(self, positions: Sequence[int]) -> list[Frame] | None:
+        """Return the frames at these positions, ``None`` where all have to be decoded; see :mod:`nta.video.picking`."""
+        with _open(self.path, self.demuxer) as container:
+            return picking.picked(self.path, container, positions, has_checksums=self.has_checksums)
 
     def count(self) -> int:
         """Return the number of frames from the packets, without decoding them."""

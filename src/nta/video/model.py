@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,14 @@ class Reader(Protocol):
 
     def count(self) -> int:
         """Return the number of frames without decoding them."""
+
+
+@runtime_checkable
+class Picker(Protocol):
+    """A reader that is not seekable and may all the same leave out frames that nobody asks for."""
+
+    def picked(self, positions: Sequence[int]) -> list[Frame] | None:
+        """Return the frames at ascending positions as strict reading gives them, ``None`` where all must be read."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +168,10 @@ class Video:
     def sample(self, n: int, start: int = 0, stop: int | None = None) -> list[Frame]:
         """Return ``n`` evenly spaced frames of a range, or all of them where there are fewer.
 
-        Only these frames are read where the container allows it; otherwise the file is decoded once from its
-        beginning and only the frames asked for are kept. Where the number of frames is unknown it is counted
-        first.
+        Only these frames are read where the container allows it, and only those that they need are decoded where the
+        codec tells which (FFV1, MJPEG); otherwise the file is decoded once from its beginning and only the frames
+        asked for are kept. Damage in frames that are left out shows when all are read. Where the number of frames is
+        unknown it is counted first.
 
         Raises
         ------
@@ -181,6 +190,11 @@ class Video:
             return [
                 frame for position in sorted(wanted) for frame in self.frames(start + position, start + position + 1)
             ]
+        # Of a file that is read in part, only decoding tells which frames are there.
+        if not self.allow_partial and isinstance(self.reader, Picker):
+            picked = self.reader.picked([start + position for position in sorted(wanted)])
+            if picked is not None:
+                return picked
         last = start + max(wanted, default=-1) + 1
         return [frame for position, frame in enumerate(self.frames(start, last)) if position in wanted]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from nta.video.model import Frame, Reader, Video
+from nta.video.model import Frame, Picker, Reader, Video
 from nta.video.source import Source
 
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -41,13 +41,21 @@ class PatchedReader:
     ) -> Generator[tuple[int, Frame], None, None]:
         """Yield (frame number, frame) as the other reader does, each a copy."""
         for number, frame in self.reader.numbered(start=start, allow_partial=allow_partial, source=source):
-            patched = frame.copy()
-            patched[self.covered] = frame[self.shown]
-            yield number, patched
+            yield number, self._patched(frame)
+
+    def picked(self, positions: Sequence[int]) -> list[Frame] | None:
+        """Return the frames that the other reader picks."""
+        frames = self.reader.picked(positions) if isinstance(self.reader, Picker) else None
+        return None if frames is None else [self._patched(frame) for frame in frames]
 
     def count(self) -> int:
         """Return the number of frames."""
         return self.reader.count()
+
+    def _patched(self, frame: Frame) -> Frame:
+        patched = frame.copy()
+        patched[self.covered] = frame[self.shown]
+        return patched
 
 
 def patched(video: Video, covered: NDArray[np.bool_]) -> Video:
