@@ -126,7 +126,7 @@ def test_candidates_without_a_heavy_square_in_reach_go(diameter):
     assert 0 < left.size < middles.size
     assert (np.diff(left) > 0).all()
     # None goes that could be a spot, and none stays that is further from one than blocks reach.
-    for reach, kept in ((9, middles), (9 + 2 * BLOCK, left)):
+    for reach, kept in ((9, middles), (4 * BLOCK - 1, left)):
         heaviest = [naive.heaviest_square(image, diameter, p // 85, p % 85, reach) for p in kept]
         heavy = kept[np.array(heaviest) / scale > least]
         assert set(heavy) <= set(left)

@@ -303,9 +303,9 @@ class Locator:
         """Take candidates out of ``_places`` that no refining makes a spot, where that is worth it; return the rest."""
         if self._faint_memory is None or n_candidates * _WORTH_SCREENING < self._image.size:
             return n_candidates
-        asked: Any = self.diameter_px, MAX_ITERATIONS - 1, scale, min_mass
-        left: int = drop_faint(self._image, *asked, *self._faint_memory, self._places, n_candidates)
-        return left
+        drop: Callable[..., int] = drop_faint
+        asked = self.diameter_px, MAX_ITERATIONS - 1, scale, min_mass
+        return drop(self._image, *asked, *self._faint_memory, self._places, n_candidates)
 
     def _threshold(self) -> int:
         """Return the 64th percentile of the pixels that are not zero, cut to a whole number.

@@ -264,5 +264,5 @@ def drop_faint(
             y += 1
         x = places[i] - y * width
         places[left] = places[i]
-        left += is_heavy[max(y - margin, 0) // BLOCK, max(x - margin, 0) // BLOCK]
+        left += np.int64(is_heavy[max(y - margin, 0) // BLOCK, max(x - margin, 0) // BLOCK])
     return left
