@@ -264,5 +264,6 @@ def drop_faint(
             y += 1
         x = places[i] - y * width
         places[left] = places[i]
-        left += np.int64(is_heavy[max(y - margin, 0) // BLOCK, max(x - margin, 0) // BLOCK])
+        is_kept: Any = np.int64(is_heavy[max(y - margin, 0) // BLOCK, max(x - margin, 0) // BLOCK])
+        left += is_kept
     return left
