@@ -218,11 +218,7 @@ class Locator:
             Factor on all pixels, which then reach to the largest uint16; masses are given in grey levels of
             ``frame`` all the same.
         """
-        if gain != 1:
-            features = self.locate(self._amplified(frame, gain), min_mass * gain, invert=invert)
-            features[:, [2, 5, 6]] /= gain
-            return features
-        raw = self._prepared(frame, invert)
+        raw, min_mass = self._prepared(frame, invert, gain), min_mass * gain
         scale = self._bandpass(raw)
         if scale is None:
             return np.empty((0, N_COLUMNS))
@@ -238,24 +234,20 @@ class Locator:
         features = features[:n_features][is_kept]
         features[:, [2, 5]] /= scale
         features[:, 7] = self._static_error(raw, features[:, 6])
+        features[:, [2, 5, 6]] /= gain
         return features
 
-    def _amplified(self, frame: Frame, gain: int) -> NDArray[np.uint16]:
-        brightest = np.iinfo(frame.dtype).max * gain
-        amplified: NDArray[np.uint16]
-        if brightest <= self._white:
-            amplified = np.multiply(frame, np.uint16(gain), dtype=np.uint16)
-        else:
-            amplified = np.minimum(frame.astype(np.uint32) * np.uint32(gain), self._white).astype(np.uint16)
-        return amplified
-
-    def _prepared(self, frame: Frame, invert: bool) -> Frame:
-        """Return the frame as the kernels take it: contiguous, writeable, with bright spots."""
-        if frame.shape != (self.height, self.width) or frame.dtype != self.dtype:
+    def _prepared(self, frame: Frame, invert: bool, gain: int) -> Frame:
+        """Return the frame as the kernels take it: contiguous, writeable, with bright spots, times ``gain``."""
+        dtype = self.dtype if gain == 1 else frame.dtype
+        if frame.shape != self._raw.shape or frame.dtype != dtype or (gain != 1 and self.dtype != np.uint16):
             raise UsageError(
                 f"a frame of {frame.shape} {frame.dtype} does not fit memory for {(self.height, self.width)} "
                 f"{self.dtype}; make a Locator for it"
             )
+        if gain != 1:
+            self._amplify(frame, gain)
+            frame = self._raw
         if invert:
             np.bitwise_xor(frame, self._white, out=self._raw)
         elif frame.flags.c_contiguous and frame.flags.writeable:
@@ -263,6 +255,13 @@ class Locator:
         else:
             np.copyto(self._raw, frame)
         return self._raw
+
+    def _amplify(self, frame: Frame, gain: int) -> None:
+        """Write the frame times ``gain`` to ``_raw``, white where that is beyond the largest uint16."""
+        if np.iinfo(frame.dtype).max * gain <= self._white:
+            np.multiply(frame, gain, out=self._raw, dtype=np.uint16)
+        else:
+            self._raw[:] = np.minimum(frame.astype(np.uint32) * np.uint32(gain), self._white)
 
     def _bandpass(self, raw: Frame) -> float | None:
         """Fill ``_image`` with the band-passed frame in whole numbers; return its scale, None if black."""
