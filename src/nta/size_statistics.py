@@ -10,7 +10,6 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
-from scipy.signal import find_peaks
 
 from nta.estimate import NORMAL_95, Estimate
 
@@ -141,6 +140,9 @@ def _peaks(
     diameter_nm: Floats, density: Floats, drawn: Floats, n_tracks: int, systematic_sd: float
 ) -> tuple[Peak, ...]:
     """Return the maxima that hold at least 2 % of the particles, with the share between their valleys."""
+    # Imports scipy.stats too, a third of a second that the first frame need not wait for.
+    from scipy.signal import find_peaks
+
     padded = np.concatenate([[0.0], density, [0.0]])
     tops = find_peaks(padded, prominence=_MIN_PEAK_PROMINENCE * density.max())[0] - 1
     cumulative = cumulative_share(diameter_nm, density)
