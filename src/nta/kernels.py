@@ -32,7 +32,7 @@ def stokes_einstein_diameter_m(diffusion_m2_s: float, temperature_k: float, visc
 
 
 _STEPS_A_LOGARITHM: Final = 8
-"""Variances of steps that are multiplied before a logarithm is taken: above 1e-36 m² each, their product is a number."""
+"""Variances of steps that are multiplied before a logarithm is taken; 8 of 1 pm² each are not 0 yet."""
 
 
 @inner_kernel
