@@ -123,11 +123,11 @@ def track_log_likelihood(
     """
     n_tracks, n_sizes = offsets.size - 1, diffusion_m2_s.size
     result = np.zeros((n_tracks, n_sizes))
-    variance = 2.0 * diffusion_m2_s * frame_time_s
-    growth = 1.0 + noise_growth_s_m2 * diffusion_m2_s
-    inverse, error_x, error_y, product, diagonal = (
-        np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes),
-    )  # fmt: skip
+    variance, growth, diagonal = np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes)
+    inverse, error_x, error_y, product = np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes)
+    for size in range(n_sizes):
+        variance[size] = 2.0 * diffusion_m2_s[size] * frame_time_s
+        growth[size] = 1.0 + noise_growth_s_m2 * diffusion_m2_s[size]
     # Steps whose variance is above these may have left the search range (8 sd), or the field (4 sd).
     search_variance = search_range_m * search_range_m / 64.0
     for track in range(n_tracks):
