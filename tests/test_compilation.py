@@ -25,10 +25,9 @@ import json, nta.kernels, nta.localisation, nta.spot_fit, nta.tracking.fused_ker
 from nta.compilation import is_compiled, load_kernels
 before = is_compiled()
 load_kernels()
-stats = [k.stats for k in (nta.kernels.track_log_likelihood, nta.localisation.soft_disc_centroids)]
+stats = [k.stats for k in (nta.tracking.fused_kernels.link_frames, nta.spot_fit.add_spot)]
 hits, misses = (sum(sum(getattr(s, name).values()) for s in stats) for name in ("cache_hits", "cache_misses"))
-beside = sum(sum(k.stats.cache_hits.values()) for k in (nta.spot_fit.moments, nta.spot_fit.fit_spots))
-print(json.dumps({"before": before, "after": is_compiled(), "hits": hits, "misses": misses, "beside": beside}))
+print(json.dumps({"before": before, "after": is_compiled(), "hits": hits, "misses": misses}))
 """
 
 
@@ -188,10 +187,10 @@ def test_a_kernel_in_the_cache_folder_leaves_numbas_own_setting_alone(cache_root
 
 def test_second_process_loads_and_does_not_compile(tmp_path):
     first = run(LOAD, NTA_CACHE_DIR=str(tmp_path), NTA_THREADS="2")
-    # With two cores another process has put its share into a cache that was empty.
-    assert json.loads(first) == {"before": False, "after": True, "hits": 0, "misses": 2, "beside": 2}
+    # With two cores another process begins at the other end, and puts what it compiles into the cache.
+    assert json.loads(first) == {"before": False, "after": True, "hits": 1, "misses": 1}
     second = run(LOAD, NTA_CACHE_DIR=str(tmp_path))
-    assert json.loads(second) == {"before": True, "after": True, "hits": 2, "misses": 0, "beside": 2}
+    assert json.loads(second) == {"before": True, "after": True, "hits": 2, "misses": 0}
 
 
 def test_importing_the_analysis_compiles_nothing(tmp_path):

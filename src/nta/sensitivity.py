@@ -192,7 +192,7 @@ def reading_at(
         return Reading(factor, per_frame, 0, math.nan, math.nan)
     tracks = _together(linked)
     diffusion = estimate_diffusion(tracks, settings)
-    distribution = size_distribution(diffusion, settings, n_draws=0)
+    distribution = size_distribution(diffusion, settings, n_draws=0, with_mixture=False)
     concentration = particle_concentration(
         tracks,
         diffusion,
