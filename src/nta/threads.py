@@ -34,16 +34,21 @@ def thread_count() -> int:
     return int(stated)
 
 
-def in_threads(work: Callable[[_Item], _Done], items: Iterable[_Item]) -> Iterator[_Done]:
+def in_threads(
+    work: Callable[[_Item], _Done], items: Iterable[_Item], *, is_one_beside: bool = False
+) -> Iterator[_Done]:
     """Yield ``work`` of every item, in the order of the items, done in all threads of the analysis.
 
     Items are taken here, one after the other, and no more of them than one a thread wait: memory stays that of a few.
-    Numpy and the kernels compute while another thread computes; what is plain Python does not.
+    Numpy and the kernels compute while another thread computes; what is plain Python does not. With ``is_one_beside``
+    one thread does the work while the items are made here: each thread keeps memory of its own.
     """
     n_threads = thread_count()
     if n_threads == 1:
         yield from map(work, items)
         return
+    if is_one_beside:
+        n_threads = 1
     waiting: deque[Future[_Done]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:
         for item in items:

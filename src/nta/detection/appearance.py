@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -152,7 +152,7 @@ def _noise_sd(samples: Samples) -> float:
     """
     if len(samples) < 2:
         return 1.0
-    values, counts = zip(*in_threads(_centred_differences, pairwise(samples)), strict=True)
+    values, counts = zip(*map(_centred_differences, pairwise(samples)), strict=True)
     noise = core_sd_of_counts(np.concatenate(values), np.concatenate(counts), least=0.2)
     return max(noise, 1.0 / math.sqrt(12.0))
 
@@ -201,7 +201,8 @@ def _noise_map(samples: Samples, noise_sd: float) -> NDArray[np.float32]:
             count[rows] += core
 
     deque(in_threads(add, _bands(samples[0])), maxlen=0)
-    total, count = in_threads(lambda one: gaussian_filter(one, _NOISE_SMOOTHING_PX, mode="nearest"), (total, count))
+    # Here, not in threads, whose memory does not come back for other use.
+    total, count = (gaussian_filter(one, _NOISE_SMOOTHING_PX, mode="nearest") for one in (total, count))
     local = np.sqrt(total / np.maximum(count, 1e-3)) / CLIPPED_SD
     smallest = np.float32(1.0 / math.sqrt(12.0))
     noise: NDArray[np.float32] = np.maximum(local, smallest).astype(np.float32)
@@ -239,23 +240,25 @@ def _sum_near(
 
 def _skewness(samples: Samples, background: NDArray[np.float32]) -> float:
     """Return the skewness of what is left without the background."""
-    mean, moments = np.float32(_mean_residual(samples, background)), np.zeros(3)
+    n_pixels = len(samples) * background.size
+    mean = np.float32(sum(in_threads(partial(_sum_of_residual, background), samples)) / n_pixels)
 
-    def moments_of(frame: Frame) -> list[np.float64]:
-        centred = (frame - background) - mean
-        square = centred * centred
-        # Products: a third power takes thirty times as long.
-        return [np.mean(one, dtype=np.float64) for one in (centred, square, square * centred)]
+    def moments_of(frame: Frame) -> NDArray[np.float64]:
+        moments = np.zeros(3)
+        for rows in _bands(frame):
+            centred = (frame[rows] - background[rows]) - mean
+            square = centred * centred
+            # Products: a third power takes thirty times as long.
+            moments += [np.sum(one, dtype=np.float64) for one in (centred, square, square * centred)]
+        return moments
 
-    for one in in_threads(moments_of, samples):
-        moments += one
-    first, second, third = moments / len(samples)
+    first, second, third = sum(in_threads(moments_of, samples), np.zeros(3)) / n_pixels
     variance = second - first**2
     return 0.0 if variance <= 0.0 else float(third / variance**1.5)
 
 
-def _mean_residual(samples: Samples, background: NDArray[np.float32]) -> float:
-    return float(np.mean([*in_threads(lambda frame: np.mean(frame - background, dtype=np.float64), samples)]))
+def _sum_of_residual(background: NDArray[np.float32], frame: Frame) -> float:
+    return float(sum(np.sum(frame[rows] - background[rows], dtype=np.float64) for rows in _bands(frame)))
 
 
 def _spot_sd_px(samples: Samples, background: NDArray[np.float32], noise_sd: float) -> float:
@@ -281,18 +284,19 @@ def _covariances(samples: Samples, background: NDArray[np.float32]) -> NDArray[n
     lags = np.arange(1, _MAX_LAG_PX + 1)
     n_products = len(samples) * np.stack([height * np.maximum(width - lags, 0), np.maximum(height - lags, 0) * width])
     total = np.zeros((2, _MAX_LAG_PX))
-    for products in in_threads(lambda frame: _products(frame - background), samples):
+    for products in in_threads(partial(_products, background), samples):
         total += products
     covariance: NDArray[np.float64] = np.mean(total / n_products, axis=0)
     return covariance
 
 
-def _products(residual: NDArray[np.float32]) -> NDArray[np.float64]:
+def _products(background: NDArray[np.float32], frame: Frame) -> NDArray[np.float64]:
     """Return the sums of the products of pixels 1, 2, ... px apart, across and down, a band of rows at a time."""
-    residual -= np.mean(residual)
+    mean = np.float32(_sum_of_residual(background, frame) / frame.size)
     total = np.zeros((2, _MAX_LAG_PX))
-    for rows in _bands(residual):
-        band = residual[rows.start : rows.stop + _MAX_LAG_PX].astype(np.float64)
+    for rows in _bands(frame):
+        reached = slice(rows.start, rows.stop + _MAX_LAG_PX)
+        band = (frame[reached] - background[reached] - mean).astype(np.float64)
         own = band[: rows.stop - rows.start]
         for lag in range(1, _MAX_LAG_PX + 1):
             below = band[lag : lag + len(own)]
