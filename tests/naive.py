@@ -208,3 +208,14 @@ def class_log_likelihood(groups, odds):
                 explained += value * math.exp(odds[k, j]) / sum(math.exp(o) for o in odds[:, j])
             total += weight * math.log(explained)
     return total
+
+
+def mean_log_light(log_light, posterior, spans, stray, weights, log_ratio, scale, table, first, step):
+    """Weighted mean over the tracks of ln of what stray light and each size that counts make of their light."""
+    total = 0.0
+    grid = first + step * np.arange(len(table))
+    for track, (start, stop) in enumerate(spans):
+        density = np.interp(log_ratio - log_light[track], grid, table, left=0.0, right=0.0)
+        explained = stray[track] + (posterior[track] * scale * density)[start:stop].sum()
+        total += weights[track] * math.log(max(explained, 1e-12))
+    return total

@@ -14,6 +14,7 @@ from nta.kernels import (
     BOLTZMANN_J_K,
     covariance_estimates,
     displacement_moments,
+    mean_log_light,
     step_products,
     stokes_einstein_diameter_m,
     stokes_einstein_diffusion_m2_s,
@@ -374,3 +375,13 @@ def test_no_track_gives_empty_tables():
     assert covariance_estimates(*nothing, TAU, 0.1).shape == (0, 3)
     assert step_products(*nothing, 2, 1).shape == (0, 3)
     assert displacement_moments(*nothing, 3).sum() == 0
+
+
+def test_light_equals_its_twin():
+    """40 tracks of 30 sizes, seed 31; light beyond both ends of the table, and sizes that do not count."""
+    random = np.random.default_rng(31)
+    posterior = random.dirichlet(np.ones(30), 40)
+    spans = np.sort(random.integers(0, 31, (40, 2)), axis=1)
+    told = (random.uniform(0.0, 9.0, 40), posterior, spans, random.uniform(0.0, 0.1, 40), np.full(40, 1 / 40))
+    law = (np.linspace(-2.0, 12.0, 30), random.uniform(0.5, 2.0, 30), random.uniform(0.0, 3.0, 200), -1.2, 0.02)
+    assert mean_log_light(*told, *law) == pytest.approx(naive.mean_log_light(*told, *law), rel=1e-10)

@@ -188,8 +188,8 @@ def test_normal_equations_equal_their_twin():
 
 def test_judgement_equals_its_twin():
     signal = noisy(23, 1.1 * light_of(SPOT))
-    nothing, verdict = np.zeros(signal.shape), np.empty(2)
-    judge(signal, unsaturated(signal), nothing, SPOT, 4.0, 50.0, verdict)
+    verdict = np.empty(2)
+    judge(signal, unsaturated(signal), light_of(SPOT), SPOT, 4.0, 50.0, verdict)
     inside, light, jacobian = window_of(SPOT, 3.0), light_of(SPOT), slopes(SPOT)[1:3]
     weight = inside / (4.0 + spot_fit.CENTROID_SHARE * SPOT[0] * light)
     inverse = np.linalg.inv(np.einsum("ihw,hw,jhw->ij", jacobian, weight, jacobian))

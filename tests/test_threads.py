@@ -11,7 +11,7 @@ import nta
 from nta.detection import detect
 from nta.errors import SettingsError
 from nta.simulation import OneSize, Scene, simulate
-from nta.threads import thread_count
+from nta.threads import in_threads, thread_count
 from nta.video import open_video
 
 
@@ -32,6 +32,29 @@ def test_a_number_that_is_none_is_refused(monkeypatch, text):
     monkeypatch.setenv("NTA_THREADS", text)
     with pytest.raises(SettingsError, match="NTA_THREADS="):
         thread_count()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_work_comes_back_in_order_and_few_items_wait(monkeypatch, n_threads):
+    monkeypatch.setenv("NTA_THREADS", str(n_threads))
+    taken, done = [], []
+
+    def items():
+        for number in range(20):
+            taken.append(number)
+            yield number
+
+    for square in in_threads(lambda number: number**2, items()):
+        done.append(square)
+        assert len(taken) - len(done) <= n_threads
+    assert done == [number**2 for number in range(20)]
+    assert list(in_threads(str, [])) == []
+
+
+def test_what_fails_in_a_thread_fails_here(monkeypatch):
+    monkeypatch.setenv("NTA_THREADS", "2")
+    with pytest.raises(ZeroDivisionError):
+        list(in_threads(lambda number: 1 / number, [1, 0, 1, 1, 1]))
 
 
 def test_one_two_and_three_threads_find_the_same_to_the_last_bit(monkeypatch, video):

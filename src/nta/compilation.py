@@ -18,6 +18,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -52,18 +53,17 @@ _njit: Any = numba.njit  # the stubs do not know every option
 
 _INNER: Final = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
 
+# In the order in which they are compiled. A second process begins at the end, where least has to be imported, and the
+# kernel that takes longest comes first: what both end with shall be short.
 _MEASURING_KERNELS: Final = (
-    "nta.kernels",
-    "nta.localisation",
-    "nta.spot_fit",
+    "nta.tracking.fused_kernels",
     "nta.detection.fused_bandpass",
     "nta.detection.fused_peaks",
     "nta.detection.fused_features",
-    "nta.tracking.fused_kernels",
+    "nta.localisation",
+    "nta.kernels",
+    "nta.spot_fit",
 )
-
-# What the second process compiles where there are two cores: about as long as the rest takes.
-_COMPILED_BESIDE: Final = ("nta.spot_fit", "nta.tracking.fused_kernels")
 
 
 class _Declared(Protocol):
@@ -148,7 +148,9 @@ def _at_first_call(compiled: _Declared, *_arguments: object, **_names: object) -
     return compiled.overloads[compiled.signatures[0]].entry_point
 
 
-def compile_declared(modules: Container[str] | None = None, *, is_rare: bool = False) -> None:
+def compile_declared(
+    modules: Container[str] | None = None, *, is_rare: bool = False, claims: Path | None = None
+) -> None:
     """Compile or load the kernels that have been declared, those that a kernel calls before itself.
 
     Parameters
@@ -157,14 +159,34 @@ def compile_declared(modules: Container[str] | None = None, *, is_rare: bool = F
         Only those of these modules.
     is_rare : bool
         Those that few measurements call, and not the others.
+    claims : Path, optional
+        Folder of a mark for each kernel that a process has begun with; those of the other one are left to it.
     """
     with _LOCK:
         for waiting in [one for one in _declared if one.is_rare == is_rare]:
             compiled = waiting.compiled
-            if modules is None or compiled.py_func.__module__ in modules:
+            is_asked = modules is None or compiled.py_func.__module__ in modules
+            if is_asked and (claims is None or _is_claimed(claims, waiting)):
                 compiled.compile(waiting.signature)
                 compiled.disable_compile()
                 _declared.remove(waiting)
+
+
+def _is_claimed(claims: Path, waiting: _Waiting) -> bool:
+    """Return whether a kernel is now this process's own to compile, and not the other one's already."""
+    name = f"{waiting.compiled.py_func.__module__} {waiting.compiled.py_func.__name__} {waiting.signature}"
+    try:
+        (claims / hashlib.sha256(name.encode()).hexdigest()[:16]).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def compile_from_the_end(claims: Path) -> None:
+    """Compile what another process has not begun with, the last modules first."""
+    for name in reversed(_MEASURING_KERNELS):
+        importlib.import_module(name)
+        compile_declared({name}, claims=claims)
 
 
 @contextmanager
@@ -208,15 +230,16 @@ def load_kernels(*, with_rare: bool = False) -> None:
     """Import every kernel that measuring needs, compile what is not cached, mark the cache as complete.
 
     Rare kernels are left for their first call unless they are asked for. Where there are two cores a second process
-    compiles its share into the cache meanwhile.
+    compiles into the cache meanwhile, from the other end: each takes what the other has not begun with.
     """
     is_collecting = gc.isenabled()
     gc.disable()  # compiling makes millions of objects and no garbage worth a search
     try:
         for name in _MEASURING_KERNELS:
             importlib.import_module(name)
-        with _compiling_beside():
-            compile_declared(set(_MEASURING_KERNELS) - set(_COMPILED_BESIDE))
+        with _compiling_beside() as claims:
+            for name in _MEASURING_KERNELS:
+                compile_declared({name}, claims=claims)
         compile_declared()
         if with_rare:
             compile_declared(is_rare=True)
@@ -232,30 +255,33 @@ def load_kernels(*, with_rare: bool = False) -> None:
 
 
 @contextmanager
-def _compiling_beside() -> Iterator[None]:
-    """Let another process compile :data:`_COMPILED_BESIDE` into the cache until the block ends.
+def _compiling_beside() -> Iterator[Path | None]:
+    """Let another process compile into the cache until the block ends; give the folder in which both claim kernels.
 
     Nothing depends on it: what it leaves undone is compiled here.
     """
+    folder = cache_folder()
     waiting = {one.compiled.py_func.__module__ for one in _declared}
-    is_needed = waiting.issuperset(_COMPILED_BESIDE) and cache_folder() is not None and not is_compiled()
-    if not is_needed or thread_count() == 1 or not sys.executable:
-        yield
+    is_needed = waiting.issuperset(_MEASURING_KERNELS) and folder is not None and not is_compiled()
+    if folder is None or not is_needed or thread_count() == 1 or not sys.executable:
+        yield None
         return
-    work = (
-        f"import gc, {', '.join(_COMPILED_BESIDE)}; gc.disable(); nta.compilation.compile_declared({_COMPILED_BESIDE})"
-    )
+    work = "import gc, sys, pathlib; from nta.compilation import compile_from_the_end; gc.disable(); "
+    work += "compile_from_the_end(pathlib.Path(sys.argv[1]))"
     # The folder of this very package comes first, however it was found here; -P keeps the working folder out.
     paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    with subprocess.Popen(  # noqa: S603  # this very Python and words of this file
-        [sys.executable, "-P", "-c", work],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="claims-", dir=folder, ignore_cleanup_errors=True) as claims,
+        subprocess.Popen(  # noqa: S603  # this very Python and words of this file
+            [sys.executable, "-P", "-c", work, claims],
+            env={**os.environ, "PYTHONPATH": paths},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
         try:
-            yield
+            yield Path(claims)
             process.wait()
         finally:
             process.kill()  # after Ctrl-C nobody waits for it any more; one that has ended does not notice

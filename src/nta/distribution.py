@@ -40,6 +40,7 @@ SMALLEST_NM: Final = 30.0
 than 2 % of the tracked positions are smaller.
 """
 
+_NO_MIXTURE: Final = Mixture((), (), 0.0)
 _TRACK_STEPS: Final = 60
 _TRACK_TOLERANCE: Final = 1e-3  # nats
 _MIN_SHARE_WITHIN: Final = 0.02  # below that the range asked for holds the fit's tail, not particles
@@ -119,7 +120,7 @@ class SizeDistribution:
     n_lines: int = 0
     drawn: Floats = field(default_factory=lambda: np.empty((0, 0)))
     mean_by_tracks_nm: float = math.nan
-    mixture: Mixture = field(default_factory=lambda: Mixture((), (), 0.0))
+    mixture: Mixture = _NO_MIXTURE
     method: Method = "penalised"
     n_particles: float = math.nan
     volume: VolumeSizes = field(default_factory=VolumeSizes.missing)
@@ -155,6 +156,7 @@ def size_distribution(
     tracks: Tracks | None = None,
     systematic_relative_sd: float = 0.0,
     n_draws: int = N_DRAWS,
+    with_mixture: bool = True,
     progress: Progress = silent,
 ) -> SizeDistribution:
     """Estimate the number-weighted size distribution of the particles in the liquid.
@@ -179,6 +181,8 @@ def size_distribution(
         Relative standard uncertainty of every diameter from temperature, viscosity, scale and exposure.
     n_draws : int
         Bootstrap draws.
+    with_mixture : bool
+        Whether the second read-out is wanted; it takes an eighth of the time without draws.
     progress : callable, optional
         Told ``("intervals", draws done, draws)``.
 
@@ -198,7 +202,7 @@ def size_distribution(
     # One thread: sums in another order would give other bytes, and the matrices are too small to gain by
     # more.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _distribution(diffusion, tracks, settings, systematic_relative_sd, n_draws, progress)
+        return _distribution(diffusion, tracks, settings, systematic_relative_sd, n_draws, with_mixture, progress)
 
 
 def _distribution(
@@ -207,6 +211,7 @@ def _distribution(
     settings: Settings,
     systematic_relative_sd: float,
     n_draws: int,
+    with_mixture: bool,
     progress: Progress,
 ) -> SizeDistribution:
     fitted = fit_density(diffusion)
@@ -246,7 +251,7 @@ def _distribution(
         smoothness=math.nan if isinstance(fitted.best, Lines) else fitted.best.smoothness,
         n_lines=len(fitted.best.shares) if isinstance(fitted.best, Lines) else 0,
         drawn=drawn,
-        mixture=_mixture(fitted, diameter_nm, seen),
+        mixture=_mixture(fitted, diameter_nm, seen) if with_mixture else _NO_MIXTURE,
         method=method,
         n_particles=n_particles,
         volume=volume_sizes(diameter_nm, density, drawn, n_tracks, n_particles, systematic_relative_sd),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +17,7 @@ from nta.penalised import SMOOTHNESS_GRID, DensityFit, Problem, best_of, refined
 from nta.progress import Progress
 from nta.resampling import block_weights, liquid_blocks
 from nta.sampling import effective_particles
-from nta.threads import thread_count
+from nta.threads import in_threads
 from nta.track_length import LengthLaw, fit_length_law
 from nta.visibility import LightLaw, fit_light_law
 
@@ -232,9 +231,8 @@ def drawn_fits(diffusion: Diffusion, fitted: Fitted, seed: int, n_draws: int, pr
     lengths = diffusion.table["n_positions"].to_numpy(np.float64)
     weights = block_weights(liquid_blocks(diffusion), lengths, n_draws, seed)
     fits = []
-    with ThreadPoolExecutor(thread_count()) as pool:
-        for done, found in enumerate(pool.map(fit, zip(weights, starts, strict=True)), 1):
-            if found is not None:
-                fits.append(found)
-            progress("intervals", done, n_draws)
+    for done, found in enumerate(in_threads(fit, zip(weights, starts, strict=True)), 1):
+        if found is not None:
+            fits.append(found)
+        progress("intervals", done, n_draws)
     return fits

@@ -31,14 +31,27 @@ def stokes_einstein_diameter_m(diffusion_m2_s: float, temperature_k: float, visc
     return BOLTZMANN_J_K * temperature_k / (3.0 * math.pi * viscosity_pa_s * diffusion_m2_s)
 
 
+_STEPS_A_LOGARITHM: Final = 8
+"""Variances of steps that are multiplied before a logarithm is taken; 8 of 1 pm² each are not 0 yet."""
+
+
 @inner_kernel
-def _log_probability_inside(position_m: float, drift_m: float, length_m: float, sd_m: float) -> float:
-    """Return ln[Phi((L - x - v)/s) - Phi((-x - v)/s)]: that the next position lies in [0, L]."""
+def _log_probability_inside(expected_m: float, length_m: float, sd_m: float) -> float:
+    """Return ln[Phi((L - x)/s) - Phi(-x/s)]: that the next position, expected at x, lies in [0, L]."""
     scale = 1.0 / (sd_m * math.sqrt(2.0))
-    after = length_m - position_m - drift_m
-    before = -position_m - drift_m
-    inside = 0.5 * (math.erf(after * scale) - math.erf(before * scale))
+    inside = 0.5 * (math.erf((length_m - expected_m) * scale) - math.erf(-expected_m * scale))
     return math.log(max(inside, 1e-12))
+
+
+@inner_kernel
+def _log_probability_in_field(x_m: float, y_m: float, width_m: float, height_m: float, sd_m: float) -> float:
+    """Return the log-probability that the next position lies in the field; of an axis only within 4 sd of its edges."""
+    total, reach = 0.0, 4.0 * sd_m
+    if width_m < np.inf and (x_m < reach or width_m - x_m < reach):
+        total += _log_probability_inside(x_m, width_m, sd_m)
+    if height_m < np.inf and (y_m < reach or height_m - y_m < reach):
+        total += _log_probability_inside(y_m, height_m, sd_m)
+    return total
 
 
 @inner_kernel
@@ -108,45 +121,47 @@ def track_log_likelihood(
     (n_tracks, n_sizes) float64
         Natural log-likelihood up to a constant that does not depend on the size.
     """
-    n_tracks = offsets.size - 1
-    n_sizes = diffusion_m2_s.size
+    n_tracks, n_sizes = offsets.size - 1, diffusion_m2_s.size
     result = np.zeros((n_tracks, n_sizes))
-    tau = frame_time_s
+    variance, growth, diagonal = np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes)
+    inverse, error_x, error_y, product = np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes)
+    for size in range(n_sizes):
+        variance[size] = 2.0 * diffusion_m2_s[size] * frame_time_s
+        growth[size] = 1.0 + noise_growth_s_m2 * diffusion_m2_s[size]
+    # Steps whose variance is above these may have left the search range (8 sd), or the field (4 sd).
+    search_variance = search_range_m * search_range_m / 64.0
     for track in range(n_tracks):
-        start, stop = offsets[track], offsets[track + 1]
+        start, stop, total = offsets[track], offsets[track + 1], result[track]
         for size in range(n_sizes):
-            diffusion = diffusion_m2_s[size]
-            growth = 1.0 + noise_growth_s_m2 * diffusion
-            variance = 2.0 * diffusion * tau
-            total = 0.0
-            pivot = 1.0
-            error_x = 0.0
-            error_y = 0.0
-            for n in range(start, stop - 1):
-                gap = float(frames[n + 1] - frames[n])
-                u_x, u_y, flow_x, flow_y = _displacement(frames, x_m, y_m, drift_x_m, drift_y_m, n, n + 1)
-                noise_here = sigma_m[n] * sigma_m[n] * growth
-                noise_there = sigma_m[n + 1] * sigma_m[n + 1] * growth
-                diagonal = variance * (gap - 2.0 * blur_coefficient) + noise_here + noise_there
-                if n == start:
-                    pivot, error_x, error_y = diagonal, u_x, u_y
-                else:
-                    off_diagonal = variance * blur_coefficient - noise_here
-                    ratio = off_diagonal / pivot
-                    pivot = diagonal - ratio * off_diagonal
-                    error_x = u_x - ratio * error_x
-                    error_y = u_y - ratio * error_y
-                total -= math.log(pivot) + (error_x * error_x + error_y * error_y) / (2.0 * pivot)
-                step_sd = math.sqrt(diagonal)
-                reach = 4.0 * step_sd
-                if width_m < np.inf and (x_m[n] + flow_x < reach or width_m - x_m[n] - flow_x < reach):
-                    total -= _log_probability_inside(x_m[n], flow_x, width_m, step_sd)
-                if height_m < np.inf and (y_m[n] + flow_y < reach or height_m - y_m[n] - flow_y < reach):
-                    total -= _log_probability_inside(y_m[n], flow_y, height_m, step_sd)
-                if search_range_m < 8.0 * step_sd:
-                    missed = math.exp(-search_range_m * search_range_m / (2.0 * diagonal))
-                    total -= math.log1p(-missed)
-            result[track, size] = total
+            inverse[size], error_x[size], error_y[size], product[size] = 0.0, 0.0, 0.0, 1.0
+        for n in range(start, stop - 1):
+            u_x, u_y, flow_x, flow_y = _displacement(frames, x_m, y_m, drift_x_m, drift_y_m, n, n + 1)
+            moved = float(frames[n + 1] - frames[n]) - 2.0 * blur_coefficient
+            noise_here, noise_there = sigma_m[n] * sigma_m[n], sigma_m[n + 1] * sigma_m[n + 1]
+            # All sizes take the step together: the loop over them becomes vector instructions.
+            for size in range(n_sizes):
+                own = noise_here * growth[size]
+                diagonal[size] = variance[size] * moved + own + noise_there * growth[size]
+                off_diagonal = variance[size] * blur_coefficient - own
+                ratio = off_diagonal * inverse[size]
+                pivot = diagonal[size] - ratio * off_diagonal
+                error_x[size] = u_x - ratio * error_x[size]
+                error_y[size] = u_y - ratio * error_y[size]
+                inverse[size] = 1.0 / pivot
+                total[size] -= 0.5 * (error_x[size] ** 2 + error_y[size] ** 2) * inverse[size]
+                product[size] *= pivot if pivot >= 0.0 else np.nan
+            at_x, at_y = x_m[n] + flow_x, y_m[n] + flow_y
+            edge = max(min(at_x, width_m - at_x, at_y, height_m - at_y), 0.0)
+            edge_variance = edge * edge / 16.0
+            for size in range(n_sizes):
+                if diagonal[size] > search_variance:
+                    product[size] *= 1.0 - math.exp(-32.0 * search_variance / diagonal[size])
+                if diagonal[size] > edge_variance:
+                    total[size] -= _log_probability_in_field(at_x, at_y, width_m, height_m, math.sqrt(diagonal[size]))
+            if (n - start) % _STEPS_A_LOGARITHM == _STEPS_A_LOGARITHM - 1 or n == stop - 2:
+                for size in range(n_sizes):
+                    total[size] -= math.log(product[size])
+                    product[size] = 1.0
     return result
 
 
@@ -309,3 +324,46 @@ def step_products(
         result[track, 1] = n_products
         result[track, 2] = square / n_steps
     return result
+
+
+@kernel("f8(f8[::1], f8[:, ::1], i8[:, ::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8, f8)")
+def mean_log_light(
+    log_light: Floats,
+    posterior: Floats,
+    spans: Integers,
+    stray: Floats,
+    weights: Floats,
+    log_ratio: Floats,
+    scale: Floats,
+    table: Floats,
+    first: float,
+    step: float,
+) -> float:
+    """Return sum w ln[stray + sum_d p(d) c(d) f(ln r(d) - ln m)]: how well a law of light explains all tracks.
+
+    Parameters
+    ----------
+    log_light : (n_tracks,) float64
+        ln m, the light of each track over that at which detection ends.
+    posterior : (n_tracks, n_sizes) float64
+        p(d), from the motion of each track.
+    spans : (n_tracks, 2) int64
+        First size of each track that counts, and the one after the last.
+    stray, weights : (n_tracks,) float64
+        What light of any strength adds; what each track counts.
+    log_ratio, scale : (n_sizes,) float64
+        ln r(d), light at the centre of the sheet over that at which detection ends, and c(d).
+    table, first, step : (n,) float64, float, float
+        f at ``first``, ``first + step``, ...; 0 beyond both ends.
+    """
+    total, last, per_step = 0.0, table.size - 1, 1.0 / step
+    for track in range(log_light.size):
+        explained, shift = stray[track], log_light[track] + first
+        for size in range(spans[track, 0], spans[track, 1]):
+            place = (log_ratio[size] - shift) * per_step
+            if 0.0 <= place <= last:
+                k = min(int(place), last - 1)
+                value = table[k] + (place - k) * (table[k + 1] - table[k])
+                explained += posterior[track, size] * scale[size] * value
+        total += weights[track] * math.log(max(explained, 1e-12))
+    return total

@@ -63,6 +63,7 @@ def soft_disc_centroids(
     """
     height, width = signal.shape
     result = np.empty((y_px.size, 4))
+    within, beyond = max(radius_px - 0.5, 0.0) ** 2, (radius_px + 0.5) ** 2  # squared distances, px²
     for spot in range(y_px.size):
         centre_y, centre_x = y_px[spot], x_px[spot]
         mass = 0.0
@@ -80,16 +81,18 @@ def soft_disc_centroids(
             rim = 0.0
             for row in range(top, bottom + 1):
                 d_y = row - centre_y
-                for column in range(left, right + 1):
+                half = math.sqrt(max(beyond - d_y * d_y, 0.0))
+                first, last = max(left, math.ceil(centre_x - half)), min(right, math.floor(centre_x + half))
+                for column in range(first, last + 1):
                     d_x = column - centre_x
-                    distance = math.sqrt(d_y * d_y + d_x * d_x)
-                    weight = radius_px + 0.5 - distance
-                    if weight <= 0.0:
-                        continue
+                    square = d_y * d_y + d_x * d_x
                     level = float(signal[row, column])  # sums of single precision lose digits uncompiled
-                    if weight < 1.0:
-                        rim += 0.5 * distance * level
-                    weight = min(weight, 1.0)
+                    weight = 1.0
+                    if square > within:  # most pixels need no root
+                        distance = math.sqrt(square)
+                        weight = min(max(radius_px + 0.5 - distance, 0.0), 1.0)
+                        if 0.0 < weight < 1.0:
+                            rim += 0.5 * distance * level
                     value = weight * level
                     mass += value
                     moment_y += value * d_y

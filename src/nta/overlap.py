@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nta.detection.medians import median_over_frames
 from nta.detection.streams import core_sd
 from nta.errors import RejectedError
 from nta.settings import Settings
+from nta.threads import in_threads
 from nta.video import Video
 
 # Five of the first 25 frames: some tenths of a second apart particles have moved.
@@ -23,8 +25,6 @@ _CORRELATED: Final = 0.7
 # above 10 where spots stand apart.
 _OVERLAPPING: Final = (4.5, 8.0)
 _CLIP_SD: Final = 3.0
-
-Floats = NDArray[np.float32]
 
 
 def refuse_overlapping(video: Video, settings: Settings | None = None) -> None:
@@ -54,7 +54,7 @@ def refuse_overlapping(video: Video, settings: Settings | None = None) -> None:
     some = [frame[top : top + height, left : left + width] for frame in video.frames(start, last)]
     if len(some) < _TAKEN:
         return
-    correlation, brightest_sd = _of_differences(np.stack(some[:: len(some) // _TAKEN]).astype(np.float32))
+    correlation, brightest_sd = _of_differences(np.stack(some[:: len(some) // _TAKEN]))
     if correlation > _CORRELATED and _OVERLAPPING[0] < brightest_sd < _OVERLAPPING[1]:
         raise RejectedError(
             f"'{video.path.name}' is full of light in which no particle stands alone (neighbouring pixels change "
@@ -63,11 +63,11 @@ def refuse_overlapping(video: Video, settings: Settings | None = None) -> None:
         )
 
 
-def _of_differences(frames: Floats) -> tuple[float, float]:
+def _of_differences(frames: NDArray[Any]) -> tuple[float, float]:
     """Return how much neighbouring pixels change together, bright spots left out, and the 99.9 % quantile in sd."""
-    differences = np.diff(frames, axis=0) / np.float32(np.sqrt(2.0))
-    differences -= np.median(differences, axis=(1, 2), keepdims=True)
-    sd = core_sd(lambda: [differences.reshape(-1)], least=0.2)
+    differences = np.diff(frames.astype(np.float32), axis=0) / np.float32(np.sqrt(2.0))
+    differences -= np.array([*in_threads(np.median, differences)])[:, None, None]
+    sd = core_sd([one.reshape(-1) for one in differences], least=0.2)
     inside = np.abs(differences) <= _CLIP_SD * sd
     products = [
         float(np.mean((one * other)[both])) if (both := ok & next_ok).any() else 0.0
@@ -76,6 +76,5 @@ def _of_differences(frames: Floats) -> tuple[float, float]:
             (differences[:, 1:], differences[:, :-1], inside[:, 1:], inside[:, :-1]),
         )
     ]
-    ground = np.median(frames, axis=0)
-    spread = np.abs(frames - ground)  # dark particles as well
+    spread = np.abs(frames - median_over_frames(frames))  # dark particles as well
     return float(np.mean(products)) / sd**2, float(np.quantile(spread, 0.999)) / sd

@@ -270,7 +270,7 @@ def _smallest_found_nm(tracks: Tracks, settings: Settings) -> float | None:
     """Return the diameter that the second linking must still hold: 0.8 of the 2nd percentile of the first fit."""
     # Always by the default read-out: another one must not change the tracks.
     plain = settings.model_copy(update={"method": None})
-    first = size_distribution(estimate_diffusion(tracks, settings), plain, n_draws=0)
+    first = size_distribution(estimate_diffusion(tracks, settings), plain, n_draws=0, with_mixture=False)
     if first.table.empty:
         return None
     asked = SMALLEST_NM if settings.size_range_nm is None else settings.size_range_nm[0]

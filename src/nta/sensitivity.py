@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from nta.concentration import particle_concentration
 from nta.detection import DIMMEST, Detections
@@ -21,6 +22,7 @@ from nta.diffusion import estimate_diffusion
 from nta.distribution import size_distribution
 from nta.errors import RejectedError
 from nta.settings import Settings, Sourced
+from nta.threads import in_threads
 from nta.tracking import Tracks, link
 
 FACTORS: Final = (DIMMEST, 1.0, 1.2)
@@ -153,9 +155,13 @@ def threshold_sensitivity(
     plain = (Settings() if settings is None else settings).model_copy(update={"method": None, "windows_nm": ()})
     reaches = [None] * len(captures) if reach_px is None else list(reach_px)
     factors = FACTORS if plain.min_mass is None else FACTORS[1:]
-    return ThresholdSensitivity(
-        tuple(own if factor == 1.0 else reading_at(factor, captures, plain, reaches) for factor in factors)
-    )
+
+    def reading(factor: float) -> Reading:
+        return own if factor == 1.0 else reading_at(factor, captures, plain, reaches)
+
+    # The limit that each fit sets is one of the whole process: set here as well, it stands until both have ended.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return ThresholdSensitivity(tuple(in_threads(reading, factors)))
 
 
 def reading_at(
@@ -186,7 +192,7 @@ def reading_at(
         return Reading(factor, per_frame, 0, math.nan, math.nan)
     tracks = _together(linked)
     diffusion = estimate_diffusion(tracks, settings)
-    distribution = size_distribution(diffusion, settings, n_draws=0)
+    distribution = size_distribution(diffusion, settings, n_draws=0, with_mixture=False)
     concentration = particle_concentration(
         tracks,
         diffusion,

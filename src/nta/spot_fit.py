@@ -276,7 +276,7 @@ def move(spot: Floats, step: Floats, start_y: float, start_x: float, usual_sd: f
 def judge(
     signal: NDArray[np.float32],
     saturated: NDArray[np.bool_],
-    others: Floats,
+    model: Floats,
     spot: Floats,
     noise_variance: float,
     widest_px: float,
@@ -286,8 +286,10 @@ def judge(
 
     Parameters
     ----------
-    signal, saturated, others, spot, noise_variance, widest_px
+    signal, saturated, spot, noise_variance, widest_px
         As in :func:`moments`.
+    model : (height, width) float64
+        Light of all spots, this one among them.
     verdict : (2,) float64
         Variance of the position per axis (mean of both), px², infinite where it cannot be told; and the sum of the
         squared residuals beyond camera noise over that of the squared light. Overwritten.
@@ -297,26 +299,30 @@ def judge(
     reach_x = min(_FREE_REACH * math.sqrt(spot[4]), widest_px)
     determinant = spot[3] * spot[4] - spot[5] * spot[5]
     yy, xx, yx = spot[4] / determinant, spot[3] / determinant, -spot[5] / determinant
+    left, right = max(0, math.ceil(spot[2] - reach_x)), min(width - 1, math.floor(spot[2] + reach_x))
+    bend, own_noise = math.exp(-xx), CENTROID_SHARE * spot[0]
     h_yy, h_xx, h_yx, j_yy, j_xx, j_yx, unexplained, light = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for row in range(max(0, math.ceil(spot[1] - reach_y)), min(height - 1, math.floor(spot[1] + reach_y)) + 1):
-        d_y = row - spot[1]
-        for column in range(max(0, math.ceil(spot[2] - reach_x)), min(width - 1, math.floor(spot[2] + reach_x)) + 1):
-            if saturated[row, column]:
-                continue
-            d_x = column - spot[2]
-            level = spot[0] * math.exp(-0.5 * (yy * d_y * d_y + 2.0 * yx * d_y * d_x + xx * d_x * d_x))
-            g_y, g_x = level * (yy * d_y + yx * d_x), level * (yx * d_y + xx * d_x)
-            weight = 1.0 / (noise_variance + CENTROID_SHARE * spot[0] * level)
-            h_yy += weight * g_y * g_y
-            h_xx += weight * g_x * g_x
-            h_yx += weight * g_y * g_x
-            weight *= weight * noise_variance
-            j_yy += weight * g_y * g_y
-            j_xx += weight * g_x * g_x
-            j_yx += weight * g_y * g_x
-            remains = float(signal[row, column]) - others[row, column] - level
-            unexplained += remains * remains - noise_variance
-            light += level * level
+        d_y, d_x = row - spot[1], left - spot[2]
+        level = spot[0] * math.exp(-0.5 * (yy * d_y * d_y + 2.0 * yx * d_y * d_x + xx * d_x * d_x))
+        ratio = math.exp(-(yx * d_y + xx * d_x + 0.5 * xx))
+        for column in range(left, right + 1):
+            if not saturated[row, column]:
+                g_y, g_x = level * (yy * d_y + yx * d_x), level * (yx * d_y + xx * d_x)
+                weight = 1.0 / (noise_variance + own_noise * level)
+                h_yy += weight * g_y * g_y
+                h_xx += weight * g_x * g_x
+                h_yx += weight * g_y * g_x
+                weight *= weight * noise_variance
+                j_yy += weight * g_y * g_y
+                j_xx += weight * g_x * g_x
+                j_yx += weight * g_y * g_x
+                remains = float(signal[row, column]) - model[row, column]
+                unexplained += remains * remains - noise_variance
+                light += level * level
+            d_x += 1.0
+            level *= ratio
+            ratio *= bend
     determinant = h_yy * h_xx - h_yx * h_yx
     verdict[0], verdict[1] = np.inf, 0.0
     if determinant > 0.0 and light > 0.0:
@@ -390,8 +396,5 @@ def fit_spots(
             if turn == 0:
                 result[i, 6], result[i, 7] = spot[1], spot[2]
     for i in range(y_px.size):
-        spot = result[i, :6]
-        add_spot(model, spot, -1.0, 6.0 * usual_sd)
-        judge(signal, saturated, model, spot, noise_variance, widest, result[i, 8:])
-        add_spot(model, spot, 1.0, 6.0 * usual_sd)
+        judge(signal, saturated, model, result[i, :6], noise_variance, widest, result[i, 8:])
     return result

@@ -14,12 +14,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import minimize
+
+from nta.kernels import mean_log_light
 
 Floats = NDArray[np.float64]
 
@@ -41,6 +43,7 @@ _MIN_TRACKS: Final = 50
 _MAX_TRACKS: Final = 1500
 _SIZE_STEP: Final = 3
 _TABLE_STEP: Final = 0.02
+_NEGLIGIBLE: Final = 1e-16  # probability of a size that changes no digit
 _TABLE_END: Final = 14.0
 
 
@@ -90,10 +93,38 @@ class LightLaw:
         """
         ratio = self.log_ratio(log_diameter)
         below = (ratio + self.log_threshold)[None, :] - np.maximum(log_light, self.log_threshold)[:, None]
-        grid, table, up_to = _smeared_abel(self.smear)
-        # Over all that is seen: 2 sqrt(ratio) without smear, with it also what it lifts over the threshold.
-        density = np.interp(below, grid, table, left=0.0, right=0.0) / np.interp(ratio, grid, up_to)[None, :]
-        return np.log((1.0 - _STRAY_SHARE) * density + _STRAY_SHARE / float(np.ptp(log_light) + 1.0))
+        grid, table, _ = _smeared_abel(self.smear)
+        density = np.interp(below, grid, table, left=0.0, right=0.0) * self._scale(ratio)[None, :]
+        return np.log(density + _stray_density(log_light))
+
+    def mean_log_likelihood(self, tracks: _TracksInLight) -> float:
+        """Return the weighted mean of the log density of the light, each track at all the sizes that it may have."""
+        ratio = self.log_ratio(tracks.log_diameter)
+        grid, table, _ = _smeared_abel(self.smear)
+        above = np.maximum(tracks.log_light, self.log_threshold) - self.log_threshold
+        sizes = (tracks.posterior, tracks.spans, tracks.stray, tracks.weights)
+        return mean_log_light(above, *sizes, ratio, self._scale(ratio), table, float(grid[0]), _TABLE_STEP)
+
+    def _scale(self, ratio: Floats) -> Floats:
+        """Return the share that is no stray light over all that is seen of each size: 2 sqrt(ratio) without smear."""
+        grid, _, up_to = _smeared_abel(self.smear)
+        scale: Floats = (1.0 - _STRAY_SHARE) / np.interp(ratio, grid, up_to)
+        return scale
+
+
+class _TracksInLight(NamedTuple):
+    """What a law of light is fitted to: each track with the sizes that its motion allows."""
+
+    log_light: Floats
+    posterior: Floats
+    spans: NDArray[np.int64]
+    stray: Floats
+    weights: Floats
+    log_diameter: Floats
+
+
+def _stray_density(log_light: Floats) -> float:
+    return _STRAY_SHARE / float(np.ptp(log_light) + 1.0)
 
 
 def fit_light_law(
@@ -117,21 +148,17 @@ def fit_light_law(
     if len(log_light) < _MIN_TRACKS or not math.isfinite(log_threshold):
         return None
     chosen = slice(None, None, max(1, math.ceil(len(log_light) / _MAX_TRACKS)))
-    light, weight = log_light[chosen], weights[chosen] / weights[chosen].sum()
-    n_bins = posterior.shape[1] // _SIZE_STEP
-    used = n_bins * _SIZE_STEP
-    coarse = posterior[chosen, :used].reshape(len(light), n_bins, _SIZE_STEP).sum(axis=2)
-    sizes = log_diameter[:used].reshape(n_bins, _SIZE_STEP).mean(axis=1)
-    reference = float(weight @ (coarse @ sizes))
-    start = float(np.quantile(light, 0.9))
+    weight = weights[chosen] / weights[chosen].sum()
+    tracks = _at_coarse_sizes(log_light[chosen], posterior[chosen], weight, log_diameter)
+    reference = float(weight @ (tracks.posterior @ tracks.log_diameter))
+    start = float(np.quantile(tracks.log_light, 0.9))
 
     def law(line: Floats, smear: float) -> LightLaw:
         exponent = float(np.clip(line[1], 0.0, MAX_EXPONENT))
         return LightLaw(float(line[0]), exponent, reference, log_threshold, smear)
 
     def misfit(line: Floats, smear: float) -> float:
-        density = np.exp(law(line, smear).log_likelihood(light, sizes))
-        return -float(weight @ np.log(np.maximum(np.sum(coarse * density, axis=1), 1e-12)))
+        return -law(line, smear).mean_log_likelihood(tracks)
 
     # One smear's best line is where the next one's search starts.
     fits, line = [], np.array([start, 2.0])
@@ -140,6 +167,18 @@ def fit_light_law(
         fits.append((found.fun, law(found.x, smear)))
         line = found.x
     return min(fits, key=lambda fit: fit[0])[1]
+
+
+def _at_coarse_sizes(log_light: Floats, posterior: Floats, weights: Floats, log_diameter: Floats) -> _TracksInLight:
+    """Return the tracks with every three sizes taken as one, and which of those count at all."""
+    n_bins = posterior.shape[1] // _SIZE_STEP
+    used = n_bins * _SIZE_STEP
+    coarse = posterior[:, :used].reshape(len(log_light), n_bins, _SIZE_STEP).sum(axis=2)
+    sizes = log_diameter[:used].reshape(n_bins, _SIZE_STEP).mean(axis=1)
+    counts = coarse > _NEGLIGIBLE
+    spans = np.stack([np.argmax(counts, axis=1), n_bins - np.argmax(counts[:, ::-1], axis=1)], axis=1)
+    stray = _stray_density(log_light) * coarse.sum(axis=1)
+    return _TracksInLight(log_light, np.ascontiguousarray(coarse), spans.astype(np.int64), stray, weights, sizes)
 
 
 @cache

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nta.detection.appearance import Appearance, look
-from nta.detection.streams import RunningSum, core_sd, core_sd_of_counts, pairwise_sum
+from nta.detection.streams import core_sd, core_sd_of_counts
 from nta.detection.threshold import choose_min_mass
 from nta.simulation import Scene, frames
 
@@ -26,19 +26,11 @@ def cut(values: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
     return np.split(values, np.sort(random.integers(0, values.size + 1, 9)))
 
 
-@pytest.mark.parametrize("n", [3, 7, 128, 8191, 8192, 8193, 32_769, 100_003, 400_000])
-def test_parts_add_up_to_the_bits_of_the_whole(n):
+@pytest.mark.parametrize("n", [3, 7, 128, 32_767, 32_768, 100_003, 400_000])
+def test_parts_have_the_noise_of_the_whole(n):
     random = np.random.default_rng(n)
     values = random.normal(3.0, 1e3, n).astype(np.float32)
-    running = RunningSum()
-    for part in cut(values, random):
-        running.add(part)
-    assert running.count == n
-    assert running.mean == np.mean(values, dtype=np.float64)
-    assert pairwise_sum(cut(values, random), n) == np.sum(values)
-    squares = values.astype(np.float64) ** 2
-    assert pairwise_sum(cut(squares, random), n) == np.sum(squares)
-    assert core_sd(lambda: cut(values, random)) == naive.core_sd(values)
+    assert core_sd(cut(values, random)) == pytest.approx(naive.core_sd(values), rel=1e-9)
 
 
 @pytest.mark.parametrize("sd", [0.7, 3.0, 40.0])
@@ -52,10 +44,6 @@ def test_counts_say_what_the_numbers_do(sd):
     assert halves == pytest.approx(naive.core_sd(numbers), rel=1e-14)
     same = np.zeros(3, dtype=np.float32)
     assert core_sd_of_counts(same[:1], np.array([3])) == naive.core_sd(same) == 1e-6
-
-
-def test_no_numbers_have_no_mean():
-    assert np.isnan(RunningSum().mean)
 
 
 @pytest.mark.parametrize("gain", [1, 16])
@@ -72,7 +60,8 @@ def assert_equal(found: Appearance, samples: np.ndarray) -> None:
     assert found.noise_sd == pytest.approx(naive.noise_sd(samples), rel=1e-14)  # counted, in another order
     np.testing.assert_array_equal(found.background, naive.background(samples, found.noise_sd))
     np.testing.assert_array_equal(found.noise_map, naive.noise_map(samples, found.noise_sd))
-    assert found.spot_sd_px == naive.spot_sd_px(samples, found.background, found.noise_sd)
+    # Products of float64 in place of float32.
+    assert found.spot_sd_px == pytest.approx(naive.spot_sd_px(samples, found.background, found.noise_sd), rel=1e-8)
     assert found.saturated_share == np.mean(samples >= found.full_scale)
 
 

@@ -7,8 +7,9 @@ operator; the numbers scale with camera gain, so that two camera levels lead to 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from nta.detection.medians import median_over_frames, rank_of_counts
-from nta.detection.streams import CLIP_SD, CLIPPED_SD, RunningSum, core_sd_of_counts
+from nta.detection.streams import CLIP_SD, CLIPPED_SD, core_sd_of_counts
+from nta.threads import in_threads
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 Samples: TypeAlias = list[NDArray[Any]] | NDArray[Any]
@@ -34,7 +36,6 @@ _MAX_LAG_PX: Final = 8
 _INVERTED_SKEWNESS: Final = -0.5
 _DETECTOR_NOISE_LEVELS: Final = 16.0
 _BAND_PIXELS: Final = 1 << 15
-_PRODUCTS: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -151,13 +152,14 @@ def _noise_sd(samples: Samples) -> float:
     """
     if len(samples) < 2:
         return 1.0
-    values, counts = zip(*(_centred_differences(before, after) for before, after in pairwise(samples)), strict=True)
+    values, counts = zip(*map(_centred_differences, pairwise(samples)), strict=True)
     noise = core_sd_of_counts(np.concatenate(values), np.concatenate(counts), least=0.2)
     return max(noise, 1.0 / math.sqrt(12.0))
 
 
-def _centred_differences(before: Frame, after: Frame) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _centred_differences(pair: tuple[Frame, Frame]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return what the pixels changed by, less its median, with the noise of one frame: values and how often."""
+    before, after = pair
     steps = np.subtract(after, before, dtype=np.int32).reshape(-1)
     lowest = int(steps.min())
     steps -= lowest
@@ -188,14 +190,18 @@ def _noise_map(samples: Samples, noise_sd: float) -> NDArray[np.float32]:
     if len(samples) < 2:
         return np.full(shape, noise_sd, dtype=np.float32)
     total, count = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-    for before, after in pairwise(samples):
-        for rows in _bands(before):
+
+    def add(rows: slice) -> None:
+        for before, after in pairwise(samples):
             difference = _difference(before[rows], after[rows])
             core = np.abs(difference) <= CLIP_SD * noise_sd
             difference *= difference
             difference *= core  # quicker than to add some of them only
             total[rows] += difference
             count[rows] += core
+
+    deque(in_threads(add, _bands(samples[0])), maxlen=0)
+    # Here, not in threads, whose memory does not come back for other use.
     total, count = (gaussian_filter(one, _NOISE_SMOOTHING_PX, mode="nearest") for one in (total, count))
     local = np.sqrt(total / np.maximum(count, 1e-3)) / CLIPPED_SD
     smallest = np.float32(1.0 / math.sqrt(12.0))
@@ -234,19 +240,25 @@ def _sum_near(
 
 def _skewness(samples: Samples, background: NDArray[np.float32]) -> float:
     """Return the skewness of what is left without the background."""
-    mean, moments = np.float32(_mean_residual(samples, background)), np.zeros(3)
-    for frame in samples:
-        centred = (frame - background) - mean
-        square = centred * centred
-        # Products: a third power takes thirty times as long.
-        moments += [np.mean(one, dtype=np.float64) for one in (centred, square, square * centred)]
-    first, second, third = moments / len(samples)
+    n_pixels = len(samples) * background.size
+    mean = np.float32(sum(in_threads(partial(_sum_of_residual, background), samples)) / n_pixels)
+
+    def moments_of(frame: Frame) -> NDArray[np.float64]:
+        moments = np.zeros(3)
+        for rows in _bands(frame):
+            centred = (frame[rows] - background[rows]) - mean
+            square = centred * centred
+            # Products: a third power takes thirty times as long.
+            moments += [np.sum(one, dtype=np.float64) for one in (centred, square, square * centred)]
+        return moments
+
+    first, second, third = sum(in_threads(moments_of, samples), np.zeros(3)) / n_pixels
     variance = second - first**2
     return 0.0 if variance <= 0.0 else float(third / variance**1.5)
 
 
-def _mean_residual(samples: Samples, background: NDArray[np.float32]) -> float:
-    return float(np.mean([np.mean(frame - background, dtype=np.float64) for frame in samples]))
+def _sum_of_residual(background: NDArray[np.float32], frame: Frame) -> float:
+    return float(sum(np.sum(frame[rows] - background[rows], dtype=np.float64) for rows in _bands(frame)))
 
 
 def _spot_sd_px(samples: Samples, background: NDArray[np.float32], noise_sd: float) -> float:
@@ -268,18 +280,26 @@ def _spot_sd_px(samples: Samples, background: NDArray[np.float32], noise_sd: flo
 
 def _covariances(samples: Samples, background: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the covariance of pixels 1, 2, ... px apart, across and down."""
-    across, down = ([RunningSum() for _ in range(_MAX_LAG_PX)] for _ in range(2))
-    for frame in samples:
-        residual = frame - background
-        residual -= np.mean(residual)
+    height, width = background.shape
+    lags = np.arange(1, _MAX_LAG_PX + 1)
+    n_products = len(samples) * np.stack([height * np.maximum(width - lags, 0), np.maximum(height - lags, 0) * width])
+    total = np.zeros((2, _MAX_LAG_PX))
+    for products in in_threads(partial(_products, background), samples):
+        total += products
+    covariance: NDArray[np.float64] = np.mean(total / n_products, axis=0)
+    return covariance
+
+
+def _products(background: NDArray[np.float32], frame: Frame) -> NDArray[np.float64]:
+    """Return the sums of the products of pixels 1, 2, ... px apart, across and down, a band of rows at a time."""
+    mean = np.float32(_sum_of_residual(background, frame) / frame.size)
+    total = np.zeros((2, _MAX_LAG_PX))
+    for rows in _bands(frame):
+        reached = slice(rows.start, rows.stop + _MAX_LAG_PX)
+        band = (frame[reached] - background[reached] - mean).astype(np.float64)
+        own = band[: rows.stop - rows.start]
         for lag in range(1, _MAX_LAG_PX + 1):
-            _add_products(across[lag - 1], residual[:, lag:], residual[:, :-lag])
-            _add_products(down[lag - 1], residual[lag:], residual[:-lag])
-    return np.array([(one.mean + other.mean) / 2.0 for one, other in zip(across, down, strict=True)])
-
-
-def _add_products(total: RunningSum, one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
-    """Add the products of pixels, some rows at a time."""
-    step = max(1, _PRODUCTS // max(one.shape[1], 1))
-    for top in range(0, one.shape[0], step):
-        total.add((one[top : top + step] * other[top : top + step]).reshape(-1))
+            below = band[lag : lag + len(own)]
+            total[0, lag - 1] += np.einsum("ij,ij->", own[:, lag:], own[:, :-lag])
+            total[1, lag - 1] += np.einsum("ij,ij->", below, own[: len(below)])
+    return total

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from nta.detection.appearance import Appearance, Frame, Samples
 from nta.detection.engines import DEFAULT_ENGINE, spot_finder
 from nta.detection.streams import core_sd
 from nta.settings import Engine
+from nta.threads import in_threads
 
 FALSE_FEATURES_PER_FRAME: Final = 0.1
 """What noise alone may add. At this rate five in a row within reach of each other do not occur."""
@@ -51,26 +53,36 @@ def choose_min_mass(
     engine : {"fused", "trackpy"}
         Which program finds the spots.
     """
-    random = np.random.default_rng(_SEED)
-    illumination = appearance.illumination
-    dtype, gain, dark = samples[0].dtype, appearance.detector_gain, appearance.inverted
-    find = spot_finder(engine, illumination.shape, dtype, diameter_px, invert=dark, gain=gain)
-    masses, grounds = [], []
-    for number in range(_N_NOISE_FRAMES):
-        frame = _noise_frame(illumination, appearance, random, dtype)
-        masses.append(find(frame, 0.0)[:, 2])
-        if number < N_COMPARED:
-            grounds.append(_rough(frame - illumination, diameter_px))
-    made = _bulk(grounds)
-    del grounds, find
-    found = np.sort(np.concatenate(masses))[::-1]
+    found, made = _search_noise(appearance, diameter_px, samples[0].dtype, engine)
     if found.size == 0:
         return 0.0
     # The mass of the rank allowed, between ranks where it is not a whole number.
     rank = FALSE_FEATURES_PER_FRAME * _N_NOISE_FRAMES
     reached = float(np.interp(rank, np.arange(1, found.size + 1), found))
-    seen = _bulk([_rough(frame - appearance.background, diameter_px) for frame in compared(samples)])
+    seen = core_sd([_rough(frame - appearance.background, diameter_px) for frame in compared(samples)])
     return SAFETY * reached * max(1.0, seen / made)
+
+
+def _search_noise(
+    appearance: Appearance, diameter_px: int, dtype: np.dtype[Any], engine: Engine
+) -> tuple[NDArray[np.float64], float]:
+    """Return the masses that the detector finds in frames of noise, the heaviest first, and how rough those are."""
+    random = np.random.default_rng(_SEED)
+    illumination, gain, dark = appearance.illumination, appearance.detector_gain, appearance.inverted
+    find = spot_finder(engine, illumination.shape, dtype, diameter_px, invert=dark, gain=gain)
+    grounds: list[NDArray[np.float32]] = []
+
+    def frames() -> Iterator[Frame]:
+        for _ in range(_N_NOISE_FRAMES):
+            frame = _noise_frame(illumination, appearance, random, dtype)
+            yield frame
+            if len(grounds) < N_COMPARED:
+                grounds.append(_rough(frame - illumination, diameter_px))
+
+    # One frame is searched while the next one is made here: a second finder would only take its memory.
+    found = in_threads(lambda frame: find(frame, 0.0)[:, 2], frames(), is_one_beside=True)
+    masses = np.concatenate([*found])
+    return np.sort(masses)[::-1], core_sd(grounds)
 
 
 def compared(samples: Samples) -> Samples:
@@ -78,15 +90,11 @@ def compared(samples: Samples) -> Samples:
     return samples[:: max(1, len(samples) // N_COMPARED)]
 
 
-def _rough(ground: NDArray[np.float32], diameter_px: int) -> NDArray[np.float32]:
-    """Return what a detector of this size sees of a ground."""
-    rough: NDArray[np.float32] = gaussian_filter(ground, 1.0) - uniform_filter(ground, diameter_px)
-    return rough
-
-
-def _bulk(grounds: list[NDArray[np.float32]]) -> float:
-    """Return the standard deviation of grounds, spots left out."""
-    return core_sd(lambda: (ground.reshape(-1) for ground in grounds))
+def _rough(noise: NDArray[np.float32], diameter_px: int) -> NDArray[np.float32]:
+    """Return what a detector of this size sees of noise, (n,)."""
+    seen: NDArray[np.float32] = gaussian_filter(noise, 1.0)
+    seen -= uniform_filter(noise, diameter_px)
+    return seen.reshape(-1)
 
 
 def _noise_frame(

@@ -104,7 +104,9 @@ def link(
     ledger: dict[str, int] = {}
     linked = table.assign(particle=pd.Series(dtype="int64"))
     for number in range(_N_PASSES if len(table) else 0):
-        linked = _linked(table, drift, reach_px, memory, link_positions)
+        # All passes but the last one are for the drift alone: only places are sorted.
+        of_pass = table if number == _N_PASSES - 1 else table[["frame", "x", "y"]]
+        linked = _linked(of_pass, drift, reach_px, memory, link_positions)
         drift = drift_from_links(linked, len(drift), acquisition.fps)
         progress("link", number + 1, _N_PASSES)
     if len(table):
@@ -146,8 +148,9 @@ def _linked(
         },
         index=table.index,
     )
-    linked = table.assign(particle=link_positions(moving, reach_px, memory))
-    return linked.sort_values(["particle", "frame"], kind="stable", ignore_index=True)
+    particle = link_positions(moving, reach_px, memory).to_numpy(np.int64)
+    order = np.lexsort((frame, particle))
+    return table.take(order).assign(particle=particle[order]).reset_index(drop=True)
 
 
 def _reported_field(detections: Detections) -> tuple[float, float, float, float]:

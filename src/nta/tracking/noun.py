@@ -127,7 +127,8 @@ def flatten(table: pd.DataFrame, capture: LinkedCapture, min_track: int) -> Flat
 
     The second localisation is used where it is there, trackpy's position otherwise.
     """
-    table = table.sort_values(["particle", "frame"], kind="stable")
+    if not _is_sorted(table):
+        table = table.sort_values(["particle", "frame"], kind="stable")
     particles, first, counts = np.unique(table["particle"].to_numpy(np.int64), return_index=True, return_counts=True)
     keep = counts >= min_track
     rows = np.concatenate([np.arange(f, f + c) for f, c in zip(first[keep], counts[keep], strict=True)] or [_NO_ROWS])
@@ -147,6 +148,12 @@ def flatten(table: pd.DataFrame, capture: LinkedCapture, min_track: int) -> Flat
         drift_x_m=np.ascontiguousarray(capture.drift_px[:, 0]) * metres,
         drift_y_m=np.ascontiguousarray(capture.drift_px[:, 1]) * metres,
     )
+
+
+def _is_sorted(table: pd.DataFrame) -> bool:
+    """Return whether rows are in the order of particles, and of frames within each."""
+    later = np.diff(table["particle"].to_numpy(np.int64))
+    return bool(np.all((later > 0) | ((later == 0) & (np.diff(table["frame"].to_numpy(np.int64)) >= 0))))
 
 
 _NO_ROWS = np.empty(0, dtype=np.int64)
