@@ -96,7 +96,7 @@ def test_json_lines_are_one_event_each_and_the_result_last(campaign, cheap_jobs)
         "started",
         "finished",
     ]
-    assert events[0]["reason"] == "new"
+    assert [event["reason"] for event in events if event["kind"] == "planned"] == ["1 of its 1 captures run", "new"]
     assert last["schema"] == "nta.batch/1"
 
 
@@ -119,7 +119,10 @@ def test_a_dry_run_lists_everything_with_its_status_and_touches_nothing(campaign
     assert "0 of 2 captures and 2 of 2 samples run" in result.stdout
     assert "seed not stated -> 5" in result.stdout
     lines = run("batch", campaign.folder, "--dry-run", "--json").stdout.splitlines()
-    assert {json.loads(line)["status"] for line in lines} == {"done", "excluded"}
+    listed = [json.loads(line) for line in lines]
+    assert {event["status"] for event in listed} == {"done", "excluded", "warn"}
+    (warning,) = [event for event in listed if event["kind"] == "warned"]
+    assert "'copy.avi' of sample 'y' holds the same bytes as 'a.avi' of sample 'x'" in warning["reason"]
     assert (campaign.out / "nta.sqlite").read_bytes() == before
 
 
@@ -132,6 +135,13 @@ def test_a_dry_run_lists_the_blanks_and_says_that_there_is_no_manifest(campaign,
     assert result.stderr == ""
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("run      blank")]
     assert line.endswith("e.avi: unless it is on record; once for all samples")
+    listed = [json.loads(line) for line in run("batch", campaign.folder, "--dry-run", "--json").stdout.splitlines()]
+    assert [(event["job"], event["status"]) for event in listed] == [
+        ("sample", "run"),
+        ("capture", "run"),
+        ("blank", "run"),
+    ]
+    assert listed[-1]["name"].endswith("e.avi")
     assert run("batch", campaign.folder, "--quiet").output == ""
     assert "done     blank" in run("batch", campaign.folder, "--dry-run").stdout
 

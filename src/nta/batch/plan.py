@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,6 +14,7 @@ from nta.batch.manifest import Manifest, Sample
 from nta.batch.outcomes import folder_names
 from nta.batch.sources import captures_of_experiment, content_sha256, is_capture, sidecar_sha256
 from nta.errors import UsageError
+from nta.formats import experiments_in
 from nta.settings import Settings
 from nta.store import KnownSource, SampleIdentity, Store, storable
 
@@ -142,8 +144,9 @@ def make_plan(manifest: Manifest, directory: Path, settings: Settings, store: St
         _sample_job(manifest, sample, directory / folder, settings, hashes)
         for sample, folder in zip(manifest.samples, folder_names(manifest.samples), strict=True)
     ]
+    experiments_of = cache(experiments_in)  # a folder may hold thousands of captures: it is looked into once
     drafts = [
-        _draft(video, number, position, job.settings, hashes)
+        _draft(video, number, position, job.settings, hashes, sidecar_sha256(video, experiments_of))
         for number, job in enumerate(samples)
         for position, video in enumerate(job.sample.videos)
     ]
@@ -189,10 +192,11 @@ def _with_captures_of_blank(settings: Settings) -> Settings:
     return settings if named == settings.blank else settings.model_copy(update={"blank": named})
 
 
-def _draft(video: Path, sample: int, position: int, settings: Settings, hashes: _Hashes) -> CaptureJob:
+def _draft(
+    video: Path, sample: int, position: int, settings: Settings, hashes: _Hashes, sidecar: str | None
+) -> CaptureJob:
     """Return a capture as it would have to run, with its key if its hash is known."""
     touching = keys.for_capture(with_depth(settings))
-    sidecar = sidecar_sha256(video)
     sha256 = hashes.known(video)
     inputs = None if sha256 is None else keys.capture_inputs(sha256, touching, sidecar)
     return CaptureJob(

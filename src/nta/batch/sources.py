@@ -9,12 +9,12 @@ import glob
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from nta.errors import RejectedError, UsageError
-from nta.formats import read_nano, sidecar_of
+from nta.formats import experiments_in, read_nano, sidecar_of
 from nta.store import KnownSource
 
 VIDEO_SUFFIXES: Final = (".avi", ".mp4", ".mov", ".mkv", ".tif", ".tiff", ".npy")
@@ -97,9 +97,12 @@ def captures_of_experiment(nano: Path) -> list[Path]:
     return [nano.parent / name for name in names]
 
 
-def sidecar_sha256(video: Path) -> str | None:
-    """Return a hash of what lies beside a video and goes into its measurement, ``None`` where nothing does."""
-    beside = sidecar_of(video)
+def sidecar_sha256(video: Path, experiments_of: Callable[[Path], Sequence[Path]] = experiments_in) -> str | None:
+    """Return a hash of what lies beside a video and goes into its measurement, ``None`` where nothing does.
+
+    ``experiments_of`` lists the ``.nano`` files of a folder; one that remembers spares a look at it for every video.
+    """
+    beside = sidecar_of(video, experiments_of(video.absolute().parent))
     if beside.experiment is None and not beside.complaints:
         return None
     told = "" if beside.experiment is None else beside.experiment.sha256
