@@ -265,8 +265,10 @@ def remarks_of_store(
 ) -> tuple[tuple[str, str], ...]:
     """Return a flag for every capture whose bytes an earlier batch measured as another sample."""
     remarks = []
-    for row in store.known_captures(capture_keys).values():
-        for found in store.samples_with(row["sha256"]) if row["sha256"] else ():
+    rows = [row for row in store.known_captures(capture_keys).values() if row["sha256"]]
+    holders = store.samples_with({row["sha256"] for row in rows})
+    for row in rows:
+        for found in holders.get(row["sha256"], ()):
             if found not in others and found != job.sample.identity:
                 words = (
                     f"{Path(row['path']).name!r} holds the same bytes as a capture of sample {found.name!r}, day "
