@@ -97,8 +97,8 @@ def batch(
     read = read_manifest(manifest)
     if read.path.is_dir() and not (quiet or as_json or json_lines):
         click.echo(
-            f"there is no manifest in {manifest}: day and sample are told by folders and names, and no dilution is "
-            "known but from --dilution; nta batch --template prints a manifest",
+            f"there is no manifest in {manifest}: day and sample are told by folders and names, the dilution only by "
+            "--settings, and no volume is known; nta batch --template prints a manifest",
             err=True,
         )
     directory = directory if directory is not None else default_directory(manifest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -129,6 +130,9 @@ def test_a_dry_run_lists_everything_with_its_status_and_touches_nothing(campaign
 def test_a_dry_run_lists_the_blanks_and_says_that_there_is_no_manifest(campaign, cheap_jobs):
     result = run("batch", campaign.folder, "--dry-run")
     assert "there is no manifest in" in result.stderr
+    named = set(re.findall(r"--[a-z-]+", result.stderr))
+    assert named == {"--settings", "--template"}
+    assert named <= set(re.findall(r"--[a-z-]+", run("batch", "--help").stdout))
     assert len(result.stderr.splitlines()) == 1
     campaign.write("1,x,a.avi,10,e.avi\n", header="day,sample,video,dilution,blank\n")
     result = run("batch", campaign.folder, "--dry-run")
