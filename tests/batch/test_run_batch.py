@@ -429,6 +429,29 @@ def test_a_store_that_cannot_be_used_stops_a_batch_before_anything_is_computed(c
     assert campaign.ran == []
 
 
+def test_a_folder_that_cannot_be_written_to_is_refused_although_the_store_lies_elsewhere(campaign, monkeypatch):
+    campaign.write("1,x,a.avi,1000,350\n")
+    store = Store.open(campaign.folder / "nta.sqlite")
+    monkeypatch.setattr("os.access", lambda path, mode: path != campaign.out)
+    with pytest.raises(StoreError, match="cannot be written to"):
+        campaign.run(store=store)
+    assert campaign.ran == []
+    assert not any(campaign.out.iterdir())
+
+
+def test_a_batch_with_its_store_elsewhere_goes_on_however_early_it_was_ended(campaign):
+    """The folder of the results is known by its table, so that must be there before anything else."""
+    (campaign.folder / "c.avi").write_text("interrupt")
+    campaign.write("1,x,a.avi,1000,350\n2,y,b.avi,1000,350\n3,z,c.avi,1000,350\n")
+    store = Store.open(campaign.folder / "nta.sqlite", objects=campaign.out / "objects")
+    with pytest.raises(KeyboardInterrupt):
+        campaign.run(store=store)
+    assert any(store.objects.folder.iterdir())
+    (campaign.folder / "c.avi").write_text("video")
+    assert campaign.run(store=store).all_measured
+    assert "a.avi" not in campaign.ran
+
+
 def test_an_object_that_was_changed_is_not_used(campaign):
     campaign.write("1,x,a.avi,1000,350\n")
     campaign.run()

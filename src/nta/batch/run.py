@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -56,7 +57,7 @@ def prepare_directory(directory: Path) -> None:
     UsageError
         If it is a file, or holds something and neither a ``batch.csv`` nor a store.
     StoreError
-        If it cannot be made.
+        If it cannot be made, or nothing can be written to it.
     """
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{str(directory)!r} is a file; give a folder for the results")
@@ -69,6 +70,8 @@ def prepare_directory(directory: Path) -> None:
         raise StoreError(
             f"cannot make the folder {str(directory)!r}: {error.strerror}; choose another with -o"
         ) from None
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise StoreError(f"the folder {str(directory)!r} cannot be written to; check it, or choose another with -o")
 
 
 def run_batch(
@@ -120,6 +123,8 @@ def run_batch(
     for event in planned(plan, store, work):
         listen(event)
     run = _Run(manifest, directory, plan, recorder, work, listen)
+    if not (directory / TABLE_NAME).exists():
+        run.finish()  # by it the next run knows this folder, however early this one is killed
     if not plan.is_done:
         run.execute(executor if executor is not None else LocalExecutor(1, timeout_s=DEFAULT_TIMEOUT_S))
     elif executor is not None:
