@@ -166,7 +166,8 @@ def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
 
 
 def _message(outcome: Outcome) -> str:
-    return outcome.message if outcome.status in ("rejected", "failed") else " ".join(outcome.flags)
+    # Several captures may have one fault: its code is looked up once.
+    return outcome.message if outcome.status in ("rejected", "failed") else " ".join(dict.fromkeys(outcome.flags))
 
 
 def _yield_table(yields: DailyYield) -> Table:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from nta.batch import Event
+from nta.batch import Event, Outcome, Sample
 from nta_cli import batch_console
 from nta_cli.main import cli
 
@@ -158,6 +158,12 @@ def test_no_word_of_the_table_is_broken_at_80_columns(campaign, cheap_jobs, monk
     assert max(map(len, shown.split("Particles per day")[0].splitlines())) <= 80
     assert shown.count("duplicate_content") >= 2
     assert "2026-11-01" in shown
+
+
+def test_a_fault_that_several_captures_have_is_named_once_in_the_table():
+    sample = Sample("1", "x", ())
+    outcome = Outcome(sample, "warn", None, "", flags=("capture_rejected", "capture_rejected", "few_tracks"))
+    assert batch_console._message(outcome) == "capture_rejected few_tracks"
 
 
 def test_the_template_goes_to_stdout_and_needs_no_folder(campaign, cheap_jobs):

@@ -49,20 +49,28 @@ def _one(text: str, folder: Path) -> list[Path]:
     if path.is_file():
         return captures_of_experiment(path) if path.suffix.lower() == ".nano" else [path]
     if glob.has_magic(text):
-        # Path.glob refuses what begins with a slash; the cell may hold a pattern anywhere on the disk.
-        matches = sorted(glob.glob(text, root_dir=folder, recursive=True))  # noqa: PTH207
-        files = [folder / match for match in matches if is_capture(folder / match)]
-        if files:
+        files = next(filter(None, (_matches(form, folder) for form in _ways_to_write(text))), None)
+        if files is not None:
             return files
         raise ValueError(f"no file matches {text!r} in {str(folder)!r}")
     raise ValueError(f"there is no file {str(path)!r}")
 
 
+def _matches(pattern: str, folder: Path) -> list[Path]:
+    # Path.glob refuses what begins with a slash; the cell may hold a pattern anywhere on the disk.
+    matches = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207
+    return [folder / match for match in matches if is_capture(folder / match)]
+
+
 def _as_on_disk(text: str, folder: Path) -> Path:
-    """Return a path as it was written, or in another way to write it: an accent as two characters, a backslash."""
+    """Return a path as it was written, or in another way to write it."""
+    return next((folder / form for form in _ways_to_write(text) if (folder / form).exists()), folder / text)
+
+
+def _ways_to_write(text: str) -> tuple[str, ...]:
+    """Return a path as it was written, then with slashes for backslashes, an accent as one character and as two."""
     plain = text.replace("\\", "/")
-    forms = (text, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD")))
-    return next((folder / form for form in forms if (folder / form).exists()), folder / text)
+    return (text, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD")))
 
 
 def is_capture(path: Path) -> bool:
