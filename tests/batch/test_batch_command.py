@@ -150,6 +150,17 @@ def test_a_dry_run_lists_the_blanks_and_says_that_there_is_no_manifest(campaign,
     assert "done     blank" in run("batch", campaign.folder, "--dry-run").stdout
 
 
+def test_a_sample_of_which_every_capture_is_left_out_does_not_run(campaign, cheap_jobs):
+    campaign.write("1,x,a.avi,\n2,y,b.avi,bubble\n", header="day,sample,video,exclude\n")
+    assert "1 of 1 captures and 1 of 2 samples run" in run("batch", campaign.folder, "--dry-run").stdout
+    run("batch", campaign.folder)
+    shown = run("batch", campaign.folder, "--dry-run").stdout
+    assert "excluded sample  y: every capture of it is excluded" in shown
+    assert "nothing to do" in shown
+    assert "nothing to do" in run("batch", campaign.folder).stdout
+    assert cheap_jobs()[-1].calls == []
+
+
 def test_no_word_of_the_table_is_broken_at_80_columns(campaign, cheap_jobs, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     (campaign.folder / "copy.avi").write_text("video a")

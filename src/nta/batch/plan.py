@@ -18,8 +18,9 @@ from nta.formats import experiments_in
 from nta.settings import Settings
 from nta.store import KnownSource, SampleIdentity, Store, storable
 
-State = Literal["done", "run"]
+State = Literal["done", "run", "excluded"]
 
+ALL_EXCLUDED: Final = "every capture of it is excluded"
 NOT_STORED: Final = "its tracks are not in the folder of objects"
 
 
@@ -81,8 +82,8 @@ class SampleJob:
         Hashes of the blank's captures.
     remarks : tuple of (code, message)
         Flags that only the batch can raise.
-    state : {"done", "run"}
-        Whether its result is in the store and its folder.
+    state : {"done", "run", "excluded"}
+        Whether its result is in the store and its folder, or every capture of it is left out.
     reason : str
         Why it runs.
     """
@@ -114,7 +115,7 @@ class Plan:
     def is_done(self) -> bool:
         """Whether nothing has to be computed."""
         states = [*(job.state for job in self.captures), *(job.state for job in self.samples)]
-        return all(state == "done" for state in states)
+        return "run" not in states
 
 
 def make_plan(manifest: Manifest, directory: Path, settings: Settings, store: Store) -> Plan:
@@ -245,8 +246,8 @@ def _with_state(job: SampleJob, own: list[CaptureJob], store: Store, others: set
     last = store.current(job.sample.identity)
     running = sum(capture.state == "run" for capture in own)
     if not own:
-        reason = "every capture of it is excluded"
-    elif running:
+        return replace(job, state="excluded", reason=ALL_EXCLUDED)
+    if running:
         reason = f"{running} of its {len(own)} captures run"
     else:
         capture_keys = [capture.key or "" for capture in own]

@@ -169,9 +169,8 @@ class _Run:
                 self.missing[capture.sample] += 1
                 self.captures.append(_Running(capture))
         for number, job in enumerate(self.plan.samples):
-            if not job.sample.videos:
-                excluded = "every capture of it is excluded"
-                self.outcomes[number] = Outcome(job.sample, "rejected", "excluded", excluded)
+            if job.state == "excluded":
+                self.outcomes[number] = Outcome(job.sample, "rejected", "excluded", job.reason)
             elif job.state == "done":
                 self._settle(number, self.store.current(job.sample.identity))
             elif not self.missing[number]:
