@@ -55,10 +55,17 @@ def connect(address: str, *, n_workers: int, timeout_s: float) -> ClusterExecuto
         distributed: Any = importlib.import_module("distributed")  # its functions have no types
     except ImportError:
         raise MissingExtraError('--cluster needs dask; pip install "nta[cluster]"') from None
+    if not logger.isEnabledFor(logging.DEBUG):
+        # Of a connection that is lost it prints a stack trace; what it means is said in one line here.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     cluster = None
     if address == LOCAL:
         cluster = distributed.LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", env=dict(ONE_THREAD)
+            n_workers=n_workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            env=dict(ONE_THREAD),
+            silence_logs=logging.ERROR,
         )
     else:
         check_address(address)
@@ -237,7 +244,7 @@ class ClusterExecutor:
 
 def _lost() -> FailedError:
     return FailedError(
-        f"the connection to the scheduler of the cluster is lost; start it again, and {_GO_ON}", code="no_scheduler"
+        f"the connection to the scheduler of the cluster is lost; start it, and {_GO_ON}", code="no_scheduler"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -62,6 +63,7 @@ def test_addresses_that_are_safe_are_taken_and_one_where_nobody_answers_is_one_l
     monkeypatch.setattr("nta.cluster._CONNECT_S", 1.0)
     with pytest.raises(UsageError, match="no Dask scheduler answers"):
         connect("tcp://127.0.0.1:1", n_workers=1, timeout_s=10.0)
+    assert not logging.getLogger("distributed.client").isEnabledFor(logging.ERROR)  # nor does Dask print its trace
 
 
 def test_dask_that_is_not_installed_names_its_extra(monkeypatch):
