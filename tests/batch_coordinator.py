@@ -28,7 +28,6 @@ def main() -> None:
 
     executor = LocalExecutor(int(workers), timeout_s=60.0) if workers != "0" else InlineExecutor()
     Path(out).mkdir(exist_ok=True)
-    (Path(out) / "batch.csv").touch()
     store = Store.open(location, objects=Path(out) / "objects")
     run_batch(read_manifest(campaign), out, store=store, executor=executor, work=WORK, told=told)
 

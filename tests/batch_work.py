@@ -10,12 +10,14 @@ import json
 import os
 import signal
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nta.batch.jobs import CaptureDone, CaptureTask, SampleDone, SampleTask, Work
+from nta.settings import Settings
 from nta.store import KnownSource
 
 
@@ -87,8 +89,6 @@ def sample(task: SampleTask, progress: Any = None) -> SampleDone:
     if task.name == "broken":
         return SampleDone(None, "internal_error", "nta broke down")
     good = [part for part in task.parts if part.tracks is not None]
-    if good and task.settings.blank and task.blank is None:
-        return SampleDone(blank=task.settings.model_copy(update={"blank": (), "dilution": None, "diameter_px": 11}))
     captures = [{"path": str(part.path), "sha256": part.sha256} for part in task.parts]
     first = task.parts[0]
     document = summary(
@@ -109,12 +109,18 @@ def sample(task: SampleTask, progress: Any = None) -> SampleDone:
     return SampleDone(files)
 
 
+def for_blank(settings: Settings, spots: Sequence[Path]) -> Settings | None:
+    """Say that the spots are 11 px wide."""
+    assert all(path.read_bytes().startswith(b"spots") for path in spots)
+    return settings.model_copy(update={"blank": (), "dilution": None, "diameter_px": 11}) if spots else None
+
+
 def warm_up(progress: Any = None) -> str:
     """Say which method this is: none."""
     return "test"
 
 
-WORK = Work(capture, sample, warm_up)
+WORK = Work(capture, sample, for_blank, warm_up)
 
 
 class InlineExecutor:

@@ -97,8 +97,8 @@ def batch(
     read = read_manifest(manifest)
     if read.path.is_dir() and not (quiet or as_json or json_lines):
         click.echo(
-            f"there is no manifest in {manifest}: day and sample are told by folders and names, and no dilution is "
-            "known but from --dilution; nta batch --template prints a manifest",
+            f"there is no manifest in {manifest}: day and sample are told by folders and names, the dilution only by "
+            "--settings, and no volume is known; nta batch --template prints a manifest",
             err=True,
         )
     directory = directory if directory is not None else default_directory(manifest)
@@ -144,7 +144,7 @@ def open_executor(cluster: str | None, n_jobs: int, timeout_s: float) -> JobExec
 
 
 def _dry_run(manifest: Manifest, directory: Path, settings: Settings, location: str | None, *, as_json: bool) -> int:
-    from nta.batch import announce, make_plan
+    from nta.batch import Work, make_plan, planned
     from nta.store import DEFAULT_NAME, Store, is_url
     from nta_cli import batch_console
 
@@ -158,11 +158,10 @@ def _dry_run(manifest: Manifest, directory: Path, settings: Settings, location: 
             read_only=exists,
         )
         plan = make_plan(manifest, directory, settings, store)
-    if as_json:
-        announce(plan, lambda event: click.echo(json.dumps(event.to_dict())))
-    else:
-        for line in batch_console.plan_lines(plan, tuple(repeat.message for repeat in manifest.repeats)):
-            click.echo(line)
+        for event in planned(plan, store, Work()):
+            click.echo(json.dumps(event.to_dict()) if as_json else batch_console.plan_line(event))
+    if not as_json:
+        click.echo(batch_console.count_line(plan))
     return 0
 
 

@@ -65,6 +65,9 @@ class _Bars:
         name = (event.job, event.name)
         if event.kind == "planned":
             return
+        if event.kind == "warned":
+            self._bar.console.print(_sentence(event), soft_wrap=True)
+            return
         if event.kind == "progress":
             if name in self._running:
                 self._bar.update(
@@ -103,7 +106,7 @@ class _Lines:
             self._is_planned = False
             for reason, count in self._reasons.most_common():
                 click.echo(f"{count} captures run: {reason}", err=True)
-        if event.kind == "retried" or event.status in ("rejected", "failed"):
+        if event.kind in ("warned", "retried") or event.status in ("rejected", "failed"):
             click.echo(_sentence(event), err=True)
         if event.kind == "finished" and time.monotonic() - self._said > _LINE_EVERY_S:
             self._said = time.monotonic()
@@ -115,25 +118,13 @@ def _sentence(event: Event) -> str:
     return f"{event.job} {Path(event.name).name}: {what}: {event.reason}".replace("\n", " ")
 
 
-def plan_lines(plan: Plan, repeats: tuple[str, ...]) -> Iterator[str]:
-    """Yield one line for every capture and sample with its status, and how many there are to run."""
-    for job in plan.samples:
-        yield _plan_line(job.state, "sample", job.sample.name, job.reason)
-        for capture in plan.captures:
-            if plan.samples[capture.sample] is job:
-                yield _plan_line(capture.state, "capture", f"  {capture.path}", capture.reason)
-        for path in job.settings.blank:
-            once = "unless it is on record; once for all samples" if job.state == "run" else ""
-            yield _plan_line(job.state, "blank", f"  {path}", once)
-        for excluded in job.sample.excluded:
-            yield _plan_line("excluded", "capture", f"  {excluded.video}", excluded.reason)
-    yield from (f"warn duplicate_content: {message}" for message in repeats)
-    yield count_line(plan)
-
-
-def _plan_line(state: str, kind: str, name: str, reason: str) -> str:
-    safe = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
-    return f"{state:8} {kind:7} {safe}" + (f": {reason}" if reason else "")
+def plan_line(event: Event) -> str:
+    """Return the line of a dry run for what was found: its status, name and reason."""
+    if event.kind == "warned":
+        return f"{event.status} {event.reason}"
+    indent = "" if event.job == "sample" else "  "
+    safe = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in event.name)
+    return f"{event.status:8} {event.job:7} {indent}{safe}" + (f": {event.reason}" if event.reason else "")
 
 
 def count_line(plan: Plan) -> str:
@@ -175,7 +166,8 @@ def print_batch(batch: Batch, yields: DailyYield, *, to_stderr: bool) -> None:
 
 
 def _message(outcome: Outcome) -> str:
-    return outcome.message if outcome.status in ("rejected", "failed") else " ".join(outcome.flags)
+    # Several captures may have one fault: its code is looked up once.
+    return outcome.message if outcome.status in ("rejected", "failed") else " ".join(dict.fromkeys(outcome.flags))
 
 
 def _yield_table(yields: DailyYield) -> Table:

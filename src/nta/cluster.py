@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import threading
 import time
 import uuid
@@ -20,11 +21,15 @@ from nta.batch.keys import method_version
 from nta.batch.processes import ONE_THREAD, JobTimeout, Report, WorkerDied
 from nta.errors import FailedError, MissingExtraError, UsageError
 
+logger = logging.getLogger(__name__)
+
 LOCAL: Final = "local"
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _CONNECT_S: Final = 30.0
 _WATCH_S: Final = 0.5
+
+_GO_ON: Final = "run the same command again: what was measured is on record"
 
 
 def connect(address: str, *, n_workers: int, timeout_s: float) -> ClusterExecutor:
@@ -50,10 +55,17 @@ def connect(address: str, *, n_workers: int, timeout_s: float) -> ClusterExecuto
         distributed: Any = importlib.import_module("distributed")  # its functions have no types
     except ImportError:
         raise MissingExtraError('--cluster needs dask; pip install "nta[cluster]"') from None
+    if not logger.isEnabledFor(logging.DEBUG):
+        # Of a connection that is lost it prints a stack trace; what it means is said in one line here.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     cluster = None
     if address == LOCAL:
         cluster = distributed.LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", env=dict(ONE_THREAD)
+            n_workers=n_workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            env=dict(ONE_THREAD),
+            silence_logs=logging.ERROR,
         )
     else:
         check_address(address)
@@ -153,7 +165,15 @@ class ClusterExecutor:
                 )
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:  # noqa: ANN401  # as Executor.submit
-        """Run ``fn(*args)`` on some worker; a worker that joined since is checked too."""
+        """Run ``fn(*args)`` on some worker; a worker that joined since is checked too.
+
+        Raises
+        ------
+        FailedError
+            If the connection to the scheduler is lost.
+        """
+        if self._is_lost():
+            raise _lost()
         outer: Future[Any] = Future()
         outer.set_running_or_notify_cancel()
         key = f"nta-{uuid.uuid4().hex}"
@@ -169,7 +189,8 @@ class ClusterExecutor:
         if given_up:
             return
         if inner.cancelled():
-            outer.set_exception(WorkerDied("the cluster dropped the job; is a worker short of memory?"))
+            dropped = WorkerDied("the cluster dropped the job; is a worker short of memory?")
+            outer.set_exception(_lost() if self._is_lost() else dropped)
             return
         error = inner.exception()
         if error is None:
@@ -188,15 +209,25 @@ class ClusterExecutor:
                 for key in late:
                     del self._running[key]
             for key, (outer, inner) in late.items():
-                self._restart(key, inner)
-                if not outer.done():
-                    outer.set_exception(JobTimeout(f"gave no result within {self.timeout_s:g} s; raise --timeout-s"))
+                self._give_up(key, outer, inner)
 
-    def _restart(self, key: str, inner: Future[Any]) -> None:
-        busy = [worker for worker, keys in self._client.processing().items() if key in keys]
-        inner.cancel()  # or the scheduler would give it to the next worker
-        with contextlib.suppress(TimeoutError, OSError, ValueError, KeyError):
-            self._client.restart_workers(busy, timeout=_CONNECT_S, raise_for_error=False)
+    def _give_up(self, key: str, outer: Future[Any], inner: Future[Any]) -> None:
+        error: FailedError = JobTimeout(f"gave no result within {self.timeout_s:g} s; raise --timeout-s")
+        try:
+            workers = self._client.processing()
+            if not workers:  # nor will there be one for the next job
+                error = FailedError(f"the cluster has no worker any more; start some, and {_GO_ON}", code="no_workers")
+            inner.cancel()  # or the scheduler would give it to the next worker
+            busy = [worker for worker, keys in workers.items() if key in keys]
+            if busy:
+                self._client.restart_workers(busy, timeout=_CONNECT_S, raise_for_error=False)
+        except BaseException as failure:  # noqa: BLE001  # whatever Dask says, somebody waits for an answer
+            logger.warning("the worker of a job that took too long could not be started anew: %r", failure)
+            error = _lost() if self._is_lost() else error
+        outer.set_exception(error)
+
+    def _is_lost(self) -> bool:
+        return not self._ended.is_set() and self._client.status != "running"
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster; a local one ends."""
@@ -209,6 +240,12 @@ class ClusterExecutor:
             self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+def _lost() -> FailedError:
+    return FailedError(
+        f"the connection to the scheduler of the cluster is lost; start it, and {_GO_ON}", code="no_scheduler"
+    )
 
 
 def _version() -> str:

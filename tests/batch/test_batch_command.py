@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from nta.batch import Event
+from nta.batch import Event, Outcome, Sample
 from nta_cli import batch_console
 from nta_cli.main import cli
 
@@ -96,7 +97,7 @@ def test_json_lines_are_one_event_each_and_the_result_last(campaign, cheap_jobs)
         "started",
         "finished",
     ]
-    assert events[0]["reason"] == "new"
+    assert [event["reason"] for event in events if event["kind"] == "planned"] == ["1 of its 1 captures run", "new"]
     assert last["schema"] == "nta.batch/1"
 
 
@@ -119,21 +120,45 @@ def test_a_dry_run_lists_everything_with_its_status_and_touches_nothing(campaign
     assert "0 of 2 captures and 2 of 2 samples run" in result.stdout
     assert "seed not stated -> 5" in result.stdout
     lines = run("batch", campaign.folder, "--dry-run", "--json").stdout.splitlines()
-    assert {json.loads(line)["status"] for line in lines} == {"done", "excluded"}
+    listed = [json.loads(line) for line in lines]
+    assert {event["status"] for event in listed} == {"done", "excluded", "warn"}
+    (warning,) = [event for event in listed if event["kind"] == "warned"]
+    assert "'copy.avi' of sample 'y' holds the same bytes as 'a.avi' of sample 'x'" in warning["reason"]
     assert (campaign.out / "nta.sqlite").read_bytes() == before
 
 
 def test_a_dry_run_lists_the_blanks_and_says_that_there_is_no_manifest(campaign, cheap_jobs):
     result = run("batch", campaign.folder, "--dry-run")
     assert "there is no manifest in" in result.stderr
+    named = set(re.findall(r"--[a-z-]+", result.stderr))
+    assert named == {"--settings", "--template"}
+    assert named <= set(re.findall(r"--[a-z-]+", run("batch", "--help").stdout))
     assert len(result.stderr.splitlines()) == 1
     campaign.write("1,x,a.avi,10,e.avi\n", header="day,sample,video,dilution,blank\n")
     result = run("batch", campaign.folder, "--dry-run")
     assert result.stderr == ""
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("run      blank")]
     assert line.endswith("e.avi: unless it is on record; once for all samples")
+    listed = [json.loads(line) for line in run("batch", campaign.folder, "--dry-run", "--json").stdout.splitlines()]
+    assert [(event["job"], event["status"]) for event in listed] == [
+        ("sample", "run"),
+        ("capture", "run"),
+        ("blank", "run"),
+    ]
+    assert listed[-1]["name"].endswith("e.avi")
     assert run("batch", campaign.folder, "--quiet").output == ""
     assert "done     blank" in run("batch", campaign.folder, "--dry-run").stdout
+
+
+def test_a_sample_of_which_every_capture_is_left_out_does_not_run(campaign, cheap_jobs):
+    campaign.write("1,x,a.avi,\n2,y,b.avi,bubble\n", header="day,sample,video,exclude\n")
+    assert "1 of 1 captures and 1 of 2 samples run" in run("batch", campaign.folder, "--dry-run").stdout
+    run("batch", campaign.folder)
+    shown = run("batch", campaign.folder, "--dry-run").stdout
+    assert "excluded sample  y: every capture of it is excluded" in shown
+    assert "nothing to do" in shown
+    assert "nothing to do" in run("batch", campaign.folder).stdout
+    assert cheap_jobs()[-1].calls == []
 
 
 def test_no_word_of_the_table_is_broken_at_80_columns(campaign, cheap_jobs, monkeypatch):
@@ -144,6 +169,12 @@ def test_no_word_of_the_table_is_broken_at_80_columns(campaign, cheap_jobs, monk
     assert max(map(len, shown.split("Particles per day")[0].splitlines())) <= 80
     assert shown.count("duplicate_content") >= 2
     assert "2026-11-01" in shown
+
+
+def test_a_fault_that_several_captures_have_is_named_once_in_the_table():
+    sample = Sample("1", "x", ())
+    outcome = Outcome(sample, "warn", None, "", flags=("capture_rejected", "capture_rejected", "few_tracks"))
+    assert batch_console._message(outcome) == "capture_rejected few_tracks"
 
 
 def test_the_template_goes_to_stdout_and_needs_no_folder(campaign, cheap_jobs):

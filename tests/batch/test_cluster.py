@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 from batch_work import WORK, without_times
@@ -16,8 +18,8 @@ from sqlalchemy import text
 
 from nta.batch import LocalExecutor, read_manifest, run_batch
 from nta.batch.processes import JobTimeout, WorkerDied
-from nta.cluster import check_address, connect
-from nta.errors import MissingExtraError, UsageError
+from nta.cluster import ClusterExecutor, check_address, connect
+from nta.errors import FailedError, MissingExtraError, UsageError
 from nta.store import Store
 
 distributed = pytest.importorskip("distributed", reason="cluster: dask is not installed")
@@ -61,6 +63,7 @@ def test_addresses_that_are_safe_are_taken_and_one_where_nobody_answers_is_one_l
     monkeypatch.setattr("nta.cluster._CONNECT_S", 1.0)
     with pytest.raises(UsageError, match="no Dask scheduler answers"):
         connect("tcp://127.0.0.1:1", n_workers=1, timeout_s=10.0)
+    assert not logging.getLogger("distributed.client").isEnabledFor(logging.ERROR)  # nor does Dask print its trace
 
 
 def test_dask_that_is_not_installed_names_its_extra(monkeypatch):
@@ -128,6 +131,75 @@ def test_a_job_that_kills_every_worker_fails_alone():
         assert isinstance(executor.submit(worker_pid).result(timeout=PATIENCE_S), int)
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+class Client:
+    """A client of Dask whose jobs never end, and that says what a test lets it say."""
+
+    def __init__(self) -> None:
+        self.status = "running"
+        self.says = dict
+        self.waiting: list[Future] = []
+
+    def nthreads(self) -> dict[str, int]:
+        return {"tcp://worker": 1}
+
+    def processing(self) -> dict[str, list[str]]:
+        return self.says()
+
+    def get_executor(self, *, pure: bool) -> Client:
+        return self
+
+    def submit(self, *_job: object, key: str) -> Future:
+        self.waiting.append(Future())
+        return self.waiting[-1]
+
+    def shutdown(self, *, wait: bool) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def closed() -> dict[str, list[str]]:
+    raise RuntimeError("the event loop is closed")
+
+
+def test_whatever_dask_says_a_late_job_is_told_and_the_watch_goes_on(caplog):
+    client = Client()
+    executor = ClusterExecutor(client, None, timeout_s=0.1)
+    try:
+        client.says = closed
+        for _ in range(2):  # a watch that had ended would leave the second one waiting for ever
+            assert isinstance(executor.submit(worker_pid).exception(timeout=PATIENCE_S), JobTimeout)
+        assert "the event loop is closed" in caplog.text
+        client.says = dict
+        error = executor.submit(worker_pid).exception(timeout=PATIENCE_S)
+        assert (type(error), error.code) == (FailedError, "no_workers")
+        assert "what was measured is on record" in str(error)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def test_a_scheduler_that_is_gone_ends_the_batch_in_one_sentence(campaign):
+    """And not as so many captures whose workers died."""
+
+    class Vanishing(Client):
+        def submit(self, *job: object, key: str) -> Future:
+            future = super().submit(*job, key=key)
+            if len(self.waiting) == 1:
+                future.set_result("test")  # the kernels
+            else:
+                self.status = "connecting"
+                future.cancel()
+            return future
+
+    campaign.write("1,x,a.avi,1000,350\n2,y,b.avi,1000,350\n")
+    with pytest.raises(FailedError, match="connection to the scheduler of the cluster is lost") as raised:
+        campaign.run(executor=ClusterExecutor(Vanishing(), None, timeout_s=PATIENCE_S))
+    assert raised.value.code == "no_scheduler"
+    campaign.run()
+    assert sorted(campaign.ran) == ["a.avi", "b.avi", "x", "y"]
+    with Store.open(campaign.out).engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM attempts")).scalar() == 0
 
 
 def test_a_worker_of_another_version_is_refused_before_the_first_job_and_after(monkeypatch):

@@ -84,6 +84,22 @@ def test_all_faults_are_said_at_once_with_row_and_column(campaign):
         assert expected[line.partition(":")[0]] in line
 
 
+def test_a_wrong_header_hides_no_other_fault(campaign):
+    header = "sample,video,colour,dilution,dilution\n"
+    said = faults(campaign, "x,none.avi,red,0.5,7\n,b.avi,,ten,\ny,a.avi\nz,a.avi,,,\n", header=header)
+    assert [line.partition(":")[0] for line in said] == [
+        "row 1, column day",  # missing: said once, and not for every row
+        "row 1, column colour",
+        "row 1, column dilution",  # twice: the first counts
+        "row 2, column video",
+        "row 2, column dilution",
+        "row 3, column sample",
+        "row 3, column dilution",
+        "row 5, column video",
+    ]
+    assert "0.5" in said[4]
+
+
 def test_captures_of_one_sample_cannot_disagree(campaign):
     said = faults(campaign, "1,x,a.avi,1000,350\n1,x,b.avi,200,35\n")
     assert [line.partition(":")[0] for line in said] == ["row 3, column dilution", "row 3, column volume_ml"]
@@ -254,9 +270,10 @@ def test_a_name_may_be_written_in_another_way(campaign):
     """An accent in two characters, as macOS copies it, and a backslash."""
     (campaign.folder / "day").mkdir()
     (campaign.folder / "day" / unicodedata.normalize("NFD", "caf\u00e9.avi")).write_text("x")
-    campaign.write("1,x,day\\caf\u00e9.avi,,\n")
-    (sample,) = read_manifest(campaign.folder).samples
-    assert sample.videos[0].is_file()
+    for cell in ("day\\caf\u00e9.avi", "day\\caf\u00e9*.avi", "day\\*.avi"):
+        campaign.write(f"1,x,{cell},,\n")
+        (sample,) = read_manifest(campaign.folder).samples
+        assert [video.suffix for video in sample.videos if video.is_file()] == [".avi"], cell
 
 
 def test_the_columns_of_a_campaign_reach_their_places(campaign):

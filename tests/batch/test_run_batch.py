@@ -8,16 +8,19 @@ import json
 import os
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from batch_work import InlineExecutor
+from batch_work import WORK, InlineExecutor
 from exports_made import write_nano
 from sqlalchemy import text
 
 from nta.batch import Sample, folder_names, harvests_of, table_columns
+from nta.batch.jobs import settings_for_blank
 from nta.batch.outcomes import SIZES
-from nta.errors import StoreError, UsageError
+from nta.errors import RejectedError, StoreError, UsageError
+from nta.formats import experiments_in
 from nta.production import daily_yield
 from nta.quality import FLAGS
 from nta.settings import Settings
@@ -164,7 +167,7 @@ def test_a_calibration_or_a_blank_counts_by_what_is_in_it(campaign, monkeypatch)
     assert "calibration has changed" in reasons(campaign)["x"]
     (campaign.folder / "e.avi").write_text("another blank")
     assert campaign.run().jobs_run == 2
-    assert campaign.ran == ["x", "e.avi", "x"]  # the sample says how its blank is to be measured, and then takes it
+    assert campaign.ran == ["e.avi", "x"]
     assert "blank has changed" in reasons(campaign)["x"]
     shown = Store.open(campaign.out).show(1)
     assert shown["calibration_id"] is not None
@@ -177,10 +180,10 @@ def test_a_blank_that_several_samples_share_is_measured_once(campaign):
     campaign.write("1,x,a.avi,10,e.avi\n1,y,b.avi,10,e.avi\n2,z,c.avi,10,e.avi;f.avi\n", header=BLANK_HEADER)
     first = campaign.run()
     assert first.all_measured
-    assert Counter(campaign.ran) == Counter(
-        {"x": 2, "y": 2, "z": 2} | dict.fromkeys(("a.avi", "b.avi", "c.avi"), 1)
-    ) + (Counter({"e.avi": 1, "f.avi": 1}))
+    assert sorted(campaign.ran) == ["a.avi", "b.avi", "c.avi", "e.avi", "f.avi", "x", "y", "z"]
     assert first.jobs_run == 8
+    started = Counter(event.job for event in campaign.events if event.kind == "started")
+    assert started == {"capture": 3, "blank": 2, "sample": 3}
     last = [event for event in campaign.events if event.kind == "finished"][-1]
     assert (last.done, last.total) == (8, 8)
     seen = json.loads((campaign.out / "z" / "summary.json").read_text())["seen"]
@@ -189,13 +192,57 @@ def test_a_blank_that_several_samples_share_is_measured_once(campaign):
     assert campaign.ran == []
     campaign.write("1,x,a.avi,20,e.avi\n1,y,b.avi,10,e.avi\n2,z,c.avi,10,e.avi;f.avi\n", header=BLANK_HEADER)
     assert campaign.run().jobs_run == 1
-    assert set(campaign.ran) == {"x"}  # what was measured of the blank is on record
+    assert campaign.ran == ["x"]  # what was measured of the blank is on record
     store = Store.open(campaign.out)
     store.objects.path(store.last_capture(path=str(campaign.folder / "f.avi"))["spots_sha256"]).unlink()
     campaign.write("1,x,a.avi,20,e.avi\n1,y,b.avi,10,e.avi\n2,z,c.avi,30,e.avi;f.avi\n", header=BLANK_HEADER)
     campaign.run()
-    assert set(campaign.ran) == {"z", "f.avi"}
+    assert campaign.ran == ["f.avi", "z"]
     assert store.verify().holds
+
+
+def test_what_is_found_of_a_blank_is_listed_with_its_own_state(campaign):
+    """As well as it can be known: before the captures of a sample are measured nobody knows how wide its spots are."""
+
+    def blanks() -> list[tuple[str, str, str]]:
+        listed = [event for event in campaign.events if event.kind == "planned" and event.job == "blank"]
+        return [(Path(event.name).name, event.status, event.reason) for event in listed]
+
+    rows = "1,x,a.avi,10,e.avi\n1,y,b.avi,10,e.avi;f.avi\n"
+    campaign.write(rows.replace("e.avi;f.avi", "e.avi"), header=BLANK_HEADER)
+    campaign.run()
+    assert blanks() == [("e.avi", "run", "unless it is on record; once for all samples")] * 2
+    campaign.run()
+    assert blanks() == [("e.avi", "done", "")] * 2
+    campaign.write(rows, header=BLANK_HEADER)
+    campaign.run()
+    assert blanks() == [("e.avi", "done", ""), ("e.avi", "done", ""), ("f.avi", "run", "the blank of a sample")]
+    assert campaign.ran == ["f.avi", "y"]
+    (campaign.folder / "e.avi").write_text("another blank")
+    campaign.run()
+    assert [state for _, state, _ in blanks()] == ["run", "run", "done"]
+    assert blanks()[1][2] == "once for all samples"
+    assert campaign.ran.count("e.avi") == 1
+
+
+def test_a_sample_whose_spots_are_damaged_says_so_and_the_rest_go_on(campaign, videos):
+    """The width of its spots stands in the file of its capture; how its blank is measured depends on it."""
+    with pytest.raises(RejectedError, match="is damaged"):
+        settings_for_blank(Settings(blank=(str(videos / "c0.avi"),)), [campaign.folder / "a.avi"])
+
+    def for_blank(settings: Settings, spots: list[Path]) -> Settings | None:
+        if b"video a" in spots[0].read_bytes():
+            raise RejectedError("spots are damaged", code="unreadable")
+        return WORK.for_blank(settings, spots)
+
+    campaign.write("1,x,a.avi,10,e.avi\n1,y,b.avi,10,e.avi\n", header=BLANK_HEADER)
+    batch = campaign.run(work=replace(WORK, for_blank=for_blank))
+    assert [(outcome.status, outcome.message) for outcome in batch.outcomes] == [
+        ("failed", "spots are damaged"),
+        ("ok", "sized"),
+    ]
+    assert campaign.run().all_measured
+    assert campaign.ran == ["x"]
 
 
 def test_a_blank_that_fails_for_now_fails_its_samples_for_now(campaign):
@@ -222,6 +269,26 @@ def test_an_experiment_as_the_blank_means_its_captures(campaign):
     (campaign.folder / "f.avi").unlink()
     with pytest.raises(UsageError, match="not beside it"):
         campaign.run(Settings(blank=blank))
+
+
+def test_a_folder_of_many_captures_is_looked_into_once(campaign, monkeypatch):
+    """Once for every capture, a campaign of 100,000 in one folder would be planned for hours."""
+    looks: list[Path] = []
+
+    def counted(folder: Path) -> list[Path]:
+        looks.append(folder)
+        return experiments_in(folder)
+
+    monkeypatch.setattr("nta.batch.plan.experiments_in", counted)
+    campaign.write("".join(f"1,x,{name}.avi,1000,350\n" for name in "abcdef"))
+    write_nano(campaign.folder / "day.nano", ["a.avi"])
+    campaign.run()
+    assert looks == [campaign.folder]
+    campaign.run()
+    assert campaign.ran == []
+    write_nano(campaign.folder / "evening.nano", ["b.avi"])
+    campaign.run()
+    assert campaign.ran == ["b.avi", "x"]
 
 
 def test_the_command_line_ranks_above_the_manifest_and_the_manifest_above_a_settings_file(campaign):
@@ -291,8 +358,12 @@ def test_an_exclusion_is_listed_on_record_and_not_measured(campaign):
     assert [outcome.status_code for outcome in batch.outcomes] == [None, "excluded"]
     rows = read(campaign.out / "batch.csv")
     assert [row["excluded"] for row in rows] == ["b.avi: bubble", "c.avi: spilt"]
-    excluded = [(event.status, event.reason) for event in campaign.events if event.status == "excluded"]
-    assert excluded == [("excluded", "bubble"), ("excluded", "spilt")]
+    excluded = [(event.job, event.reason) for event in campaign.events if event.status == "excluded"]
+    assert sorted(excluded) == [
+        ("capture", "bubble"),
+        ("capture", "spilt"),
+        ("sample", "every capture of it is excluded"),
+    ]
     shown = Store.open(campaign.out).show(1)
     assert [row["reason"] for row in shown["exclusions"]] == ["bubble"]
 
@@ -360,6 +431,29 @@ def test_a_store_that_cannot_be_used_stops_a_batch_before_anything_is_computed(c
     with pytest.raises(StoreError, match="not a database"):
         campaign.run()
     assert campaign.ran == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_although_the_store_lies_elsewhere(campaign, monkeypatch):
+    campaign.write("1,x,a.avi,1000,350\n")
+    store = Store.open(campaign.folder / "nta.sqlite")
+    monkeypatch.setattr("os.access", lambda path, mode: path != campaign.out)
+    with pytest.raises(StoreError, match="cannot be written to"):
+        campaign.run(store=store)
+    assert campaign.ran == []
+    assert not any(campaign.out.iterdir())
+
+
+def test_a_batch_with_its_store_elsewhere_goes_on_however_early_it_was_ended(campaign):
+    """The folder of the results is known by its table, so that must be there before anything else."""
+    (campaign.folder / "c.avi").write_text("interrupt")
+    campaign.write("1,x,a.avi,1000,350\n2,y,b.avi,1000,350\n3,z,c.avi,1000,350\n")
+    store = Store.open(campaign.folder / "nta.sqlite", objects=campaign.out / "objects")
+    with pytest.raises(KeyboardInterrupt):
+        campaign.run(store=store)
+    assert any(store.objects.folder.iterdir())
+    (campaign.folder / "c.avi").write_text("video")
+    assert campaign.run(store=store).all_measured
+    assert "a.avi" not in campaign.ran
 
 
 def test_an_object_that_was_changed_is_not_used(campaign):

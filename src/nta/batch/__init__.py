@@ -33,7 +33,7 @@ _HOME = {
     "Work": "jobs",
     "LocalExecutor": "processes",
     "JobExecutor": "run",
-    "announce": "run",
+    "planned": "listing",
     "prepare_directory": "run",
     "run_batch": "run",
     "csv_template": "template",
@@ -54,13 +54,13 @@ __all__ = [
     "Repeat",
     "Sample",
     "Work",
-    "announce",
     "csv_template",
     "find_manifest",
     "folder_names",
     "harvests_of",
     "lot_of",
     "make_plan",
+    "planned",
     "prepare_directory",
     "read_manifest",
     "run_batch",
@@ -70,6 +70,7 @@ __all__ = [
 if TYPE_CHECKING:
     from nta.batch.events import Event, Listener
     from nta.batch.jobs import Work
+    from nta.batch.listing import planned
     from nta.batch.lots import lot_of
     from nta.batch.manifest import MANIFEST_NAME, TOML_NAME, Manifest, Repeat, Sample, find_manifest, read_manifest
     from nta.batch.outcomes import (
@@ -82,7 +83,7 @@ if TYPE_CHECKING:
     )
     from nta.batch.plan import Plan, make_plan
     from nta.batch.processes import LocalExecutor
-    from nta.batch.run import JobExecutor, announce, prepare_directory, run_batch
+    from nta.batch.run import JobExecutor, prepare_directory, run_batch
     from nta.batch.template import csv_template
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["planned", "started", "progress", "retried", "finished"]
-JobKind = Literal["capture", "sample"]
+Kind = Literal["planned", "warned", "started", "progress", "retried", "finished"]
+JobKind = Literal["capture", "blank", "sample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,11 @@ class Event:
 
     Parameters
     ----------
-    kind : {"planned", "started", "progress", "retried", "finished"}
-        Which step; ``planned`` comes for every job before the first one starts.
-    job : {"capture", "sample"}
-        Which kind of job.
+    kind : {"planned", "warned", "started", "progress", "retried", "finished"}
+        Which step; ``planned`` comes for every job before the first one starts, ``warned`` for what should be looked
+        at before.
+    job : {"capture", "blank", "sample"}
+        Which kind of job; ``blank`` is a capture of the blank of a sample.
     name : str
         Name of the video or sample.
     sample : str

@@ -60,7 +60,7 @@ class Part:
 class SampleTask:
     """One sample to be put together from its captures; remarks are (code, message) of flags.
 
-    ``blank`` holds the captures of its blank, ``None`` until it has asked for them.
+    ``blank`` holds the captures of its blank, ``None`` where it has none or reads them itself.
     """
 
     name: str
@@ -72,16 +72,11 @@ class SampleTask:
 
 @dataclass(frozen=True, slots=True)
 class SampleDone:
-    """The files of a sample's result by name, or why there are none.
-
-    ``blank`` is how the captures of its blank must be measured before: with the width of its own spots, which only its
-    captures tell.
-    """
+    """The files of a sample's result by name, or why there are none."""
 
     files: dict[str, bytes] | None = None
     status_code: str | None = None
     message: str = ""
-    blank: Settings | None = None
 
 
 def run_capture(task: CaptureTask, progress: Progress = silent) -> CaptureDone:
@@ -152,9 +147,6 @@ def _put_together(task: SampleTask, progress: Progress) -> SampleDone:
     started = datetime.now(UTC)
     settings, calibration = with_calibration(task.settings)
     found = [_found(part, settings) for part in task.parts]
-    asked = _blank_to_measure(settings, found) if task.blank is None else None
-    if asked is not None:
-        return SampleDone(blank=asked)
     measurement = measure_sample(
         task.name,
         inputs_of([part.path for part in task.parts]),
@@ -169,18 +161,35 @@ def _put_together(task: SampleTask, progress: Progress) -> SampleDone:
     return SampleDone(files_of(measurement))
 
 
-def _blank_to_measure(settings: Settings, found: Sequence[Measured | Refused]) -> Settings | None:
-    """Return how the videos of the blank are to be measured, ``None`` where there are none or no sample."""
+def settings_for_blank(settings: Settings, spots: Sequence[Path]) -> Settings | None:
+    """Return how the videos of a sample's blank are to be measured: with the width of the sample's own spots.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the sample.
+    spots : sequence of Path
+        Parquet files of its captures; only the values at their ends are read.
+
+    Returns
+    -------
+    Settings or None
+        ``None`` where no capture has spots, or where there is nothing to search: the sample reads a table of tracks
+        itself.
+
+    Raises
+    ------
+    RejectedError
+        If one of the files is gone or damaged.
+    """
+    from nta.batch.parts import values_in
     from nta.inputs import inputs_of
     from nta.pipeline import blank_settings
-    from nta.record import Measured, values_of
+    from nta.record import least_sure
 
-    measured = [one for one in found if isinstance(one, Measured)]
-    if not measured or not settings.blank:
+    if not spots or any(one.kind == "tracks" for one in inputs_of([Path(path) for path in settings.blank])):
         return None
-    if any(one.kind == "tracks" for one in inputs_of([Path(path) for path in settings.blank])):
-        return None  # nothing to search: the sample reads them itself
-    return blank_settings(values_of(measured, settings), settings)
+    return blank_settings(least_sure([values_in(path) for path in spots]), settings)
 
 
 def _found(part: Part, settings: Settings) -> Measured | Refused:
@@ -210,8 +219,12 @@ def warm_up(progress: Progress = silent) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The functions that do the jobs: those above, unless a test has cheaper ones."""
+    """The functions that do the jobs: those above, unless a test has cheaper ones.
+
+    ``for_blank`` is asked by the coordinator itself.
+    """
 
     capture: Callable[..., CaptureDone] = run_capture
     sample: Callable[..., SampleDone] = run_sample
+    for_blank: Callable[[Settings, Sequence[Path]], Settings | None] = settings_for_blank
     warm_up: Callable[..., str] = warm_up

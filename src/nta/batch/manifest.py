@@ -227,12 +227,10 @@ class _Collector:
 
     def add(self, row: Row) -> None:
         """Take one row."""
-        for name in REQUIRED:
-            if not row.cells.get(name):
-                self.faults.append(f"{row.at(name)}: is empty; every row needs one")
-        if not row.cells.get("sample"):
-            return
-        draft = self.draft(row.cells["sample"], row.cells.get("day", ""), row.place)
+        empty = [name for name in REQUIRED if row.cells.get(name) == ""]
+        self.faults += [f"{row.at(name)}: is empty; every row needs one" for name in empty]
+        # The other cells of a row without a sample are looked at too: every fault is said at once.
+        draft = self.draft(row.cells.get("sample") or row.place, row.cells.get("day", ""), row.place)
         day = row.cells.get("day", "")
         if day and day != draft.day:
             # Taken as two samples, a mistyped day would count one harvest twice.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ import pandas as pd
 from nta.detection import Appearance, Detections
 from nta.errors import UsageError
 from nta.record import Measured
-from nta.report.tables import read_noun, write_noun
+from nta.report.tables import read_fields, read_noun, write_noun
 from nta.settings import Acquisition, Sourced
 from nta.tracking import Tracks
 from nta.video import Fault, Video
@@ -135,6 +135,29 @@ def _whole(tracks: Tracks, spots: pd.DataFrame, beside: dict[str, Any]) -> Track
     return dataclasses.replace(tracks, table=pd.DataFrame(columns))
 
 
+def _sourced(values: Mapping[str, Any]) -> dict[str, Sourced]:
+    return {
+        name: Sourced(list(value) if isinstance(value, tuple) else value, origin)
+        for name, (value, origin) in values.items()
+    }
+
+
+def values_in(spots: Path) -> dict[str, Sourced]:
+    """Return the values with which a capture was searched, without its spots.
+
+    Parameters
+    ----------
+    spots : Path
+        The file that :func:`to_parquet` made of them.
+
+    Raises
+    ------
+    RejectedError
+        If the file is gone or damaged.
+    """
+    return _sourced(read_fields(spots)["values"])
+
+
 def from_parquet(path: Path, spots: bytes, tracks: bytes) -> Measured:
     """Return the capture that :func:`to_parquet` wrote.
 
@@ -162,10 +185,7 @@ def from_parquet(path: Path, spots: bytes, tracks: bytes) -> Measured:
             "table": plain.table[is_bright].reset_index(drop=True),
             "dimmer": plain.table[~is_bright].reset_index(drop=True),
             "appearance": appearance,
-            "values": {
-                name: Sourced(list(value) if isinstance(value, tuple) else value, origin)
-                for name, (value, origin) in plain.values.items()
-            },
+            "values": _sourced(plain.values),
             "faults": tuple(Fault(code, message) for code, message in plain.faults),
         }
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,11 +14,13 @@ from nta.batch.manifest import Manifest, Sample
 from nta.batch.outcomes import folder_names
 from nta.batch.sources import captures_of_experiment, content_sha256, is_capture, sidecar_sha256
 from nta.errors import UsageError
+from nta.formats import experiments_in
 from nta.settings import Settings
 from nta.store import KnownSource, SampleIdentity, Store, storable
 
-State = Literal["done", "run"]
+State = Literal["done", "run", "excluded"]
 
+ALL_EXCLUDED: Final = "every capture of it is excluded"
 NOT_STORED: Final = "its tracks are not in the folder of objects"
 
 
@@ -79,8 +82,8 @@ class SampleJob:
         Hashes of the blank's captures.
     remarks : tuple of (code, message)
         Flags that only the batch can raise.
-    state : {"done", "run"}
-        Whether its result is in the store and its folder.
+    state : {"done", "run", "excluded"}
+        Whether its result is in the store and its folder, or every capture of it is left out.
     reason : str
         Why it runs.
     """
@@ -112,7 +115,7 @@ class Plan:
     def is_done(self) -> bool:
         """Whether nothing has to be computed."""
         states = [*(job.state for job in self.captures), *(job.state for job in self.samples)]
-        return all(state == "done" for state in states)
+        return "run" not in states
 
 
 def make_plan(manifest: Manifest, directory: Path, settings: Settings, store: Store) -> Plan:
@@ -142,8 +145,9 @@ def make_plan(manifest: Manifest, directory: Path, settings: Settings, store: St
         _sample_job(manifest, sample, directory / folder, settings, hashes)
         for sample, folder in zip(manifest.samples, folder_names(manifest.samples), strict=True)
     ]
+    experiments_of = cache(experiments_in)  # a folder may hold thousands of captures: it is looked into once
     drafts = [
-        _draft(video, number, position, job.settings, hashes)
+        _draft(video, number, position, job.settings, hashes, sidecar_sha256(video, experiments_of))
         for number, job in enumerate(samples)
         for position, video in enumerate(job.sample.videos)
     ]
@@ -189,10 +193,11 @@ def _with_captures_of_blank(settings: Settings) -> Settings:
     return settings if named == settings.blank else settings.model_copy(update={"blank": named})
 
 
-def _draft(video: Path, sample: int, position: int, settings: Settings, hashes: _Hashes) -> CaptureJob:
+def _draft(
+    video: Path, sample: int, position: int, settings: Settings, hashes: _Hashes, sidecar: str | None
+) -> CaptureJob:
     """Return a capture as it would have to run, with its key if its hash is known."""
     touching = keys.for_capture(with_depth(settings))
-    sidecar = sidecar_sha256(video)
     sha256 = hashes.known(video)
     inputs = None if sha256 is None else keys.capture_inputs(sha256, touching, sidecar)
     return CaptureJob(
@@ -241,8 +246,8 @@ def _with_state(job: SampleJob, own: list[CaptureJob], store: Store, others: set
     last = store.current(job.sample.identity)
     running = sum(capture.state == "run" for capture in own)
     if not own:
-        reason = "every capture of it is excluded"
-    elif running:
+        return replace(job, state="excluded", reason=ALL_EXCLUDED)
+    if running:
         reason = f"{running} of its {len(own)} captures run"
     else:
         capture_keys = [capture.key or "" for capture in own]
@@ -261,8 +266,10 @@ def remarks_of_store(
 ) -> tuple[tuple[str, str], ...]:
     """Return a flag for every capture whose bytes an earlier batch measured as another sample."""
     remarks = []
-    for row in store.known_captures(capture_keys).values():
-        for found in store.samples_with(row["sha256"]) if row["sha256"] else ():
+    rows = [row for row in store.known_captures(capture_keys).values() if row["sha256"]]
+    holders = store.samples_with({row["sha256"] for row in rows})
+    for row in rows:
+        for found in holders.get(row["sha256"], ()):
             if found not in others and found != job.sample.identity:
                 words = (
                     f"{Path(row['path']).name!r} holds the same bytes as a capture of sample {found.name!r}, day "

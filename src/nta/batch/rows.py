@@ -29,7 +29,7 @@ _SHOWN: Final = f"{', '.join(REQUIRED)} and others; nta batch --template lists t
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: where it stands, and its cells by column."""
+    """One row: where it stands, and its cells by column; a column that the header lacks has none."""
 
     place: str
     word: str
@@ -82,9 +82,8 @@ def csv_rows(path: Path, faults: list[str]) -> list[Row]:
     except csv.Error as error:
         raise UsageError(f"{str(path)!r} is not a CSV: {error}; save it as CSV UTF-8") from None
     first, header = numbered[0] if numbered else (1, [])
-    found = _header_faults(header, first)
-    faults += found
-    rows = [] if found else _cells(header, numbered[1:], faults)
+    faults += _header_faults(header, first)
+    rows = _cells(header, numbered[1:], faults)
     return [_with_points(row, faults) for row in rows] if separator == ";" else rows
 
 
@@ -131,12 +130,15 @@ def _header_faults(header: Sequence[str], row: int) -> list[str]:
 
 
 def _cells(header: Sequence[str], numbered: Sequence[tuple[int, list[str]]], faults: list[str]) -> list[Row]:
+    """Return the rows with a cell for every column that is known; what is wrong elsewhere is said all the same."""
+    places = {name: header.index(name) for name in header if name in COLUMNS}
     rows = []
     for number, cells in numbered:
         if len(cells) > len(header):
             faults.append(f"row {number}: has {len(cells)} cells for {len(header)} columns")
-        else:
-            rows.append(Row(f"row {number}", "column", dict(zip(header, cells, strict=False))))
+        elif places:
+            padded = [*cells, *[""] * (len(header) - len(cells))]
+            rows.append(Row(f"row {number}", "column", {name: padded[place] for name, place in places.items()}))
     return rows
 
 
@@ -156,7 +158,8 @@ def toml_rows(path: Path, faults: list[str]) -> list[Row]:
         # Inside [[sample]] its name is called "name" as well as "sample".
         named = {("sample" if key == "name" else key): value for key, value in table.items()}
         faults += [f"{place}, key {name}: not known; the keys are {_SHOWN}" for name in named if name not in COLUMNS]
-        merged = {name: value for name, value in {**document, **named}.items() if name in COLUMNS}
+        stated = {**dict.fromkeys(REQUIRED, ""), **document, **named}
+        merged = {name: value for name, value in stated.items() if name in COLUMNS}
         cells = {name: _cell(place, name, value, faults) for name, value in merged.items()}
         rows.append(Row(place, "key", cells))
     return rows

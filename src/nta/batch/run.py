@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -14,8 +15,9 @@ from typing import Any, Final, Protocol
 
 from nta.batch import keys
 from nta.batch.blanks import Blanks
-from nta.batch.events import Event, Listener, ignore
+from nta.batch.events import Event, JobKind, Listener, ignore
 from nta.batch.jobs import CaptureDone, CaptureTask, SampleDone, SampleTask, Work
+from nta.batch.listing import planned
 from nta.batch.manifest import Manifest
 from nta.batch.outcomes import TABLE_NAME, Batch, Outcome, outcome_of
 from nta.batch.plan import CaptureJob, Plan, SampleJob, folder_is_whole, make_plan, remarks_of_store
@@ -55,7 +57,7 @@ def prepare_directory(directory: Path) -> None:
     UsageError
         If it is a file, or holds something and neither a ``batch.csv`` nor a store.
     StoreError
-        If it cannot be made.
+        If it cannot be made, or nothing can be written to it.
     """
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{str(directory)!r} is a file; give a folder for the results")
@@ -68,6 +70,8 @@ def prepare_directory(directory: Path) -> None:
         raise StoreError(
             f"cannot make the folder {str(directory)!r}: {error.strerror}; choose another with -o"
         ) from None
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise StoreError(f"the folder {str(directory)!r} cannot be written to; check it, or choose another with -o")
 
 
 def run_batch(
@@ -115,27 +119,17 @@ def run_batch(
     plan = make_plan(manifest, directory, settings or Settings(), store)
     recorder = Recorder(store, told)
     recorder.plan(plan.samples)
-    announce(plan, listen)
-    run = _Run(manifest, directory, plan, recorder, work or Work(), listen)
+    work = work or Work()
+    for event in planned(plan, store, work):
+        listen(event)
+    run = _Run(manifest, directory, plan, recorder, work, listen)
+    if not (directory / TABLE_NAME).exists():
+        run.finish()  # by it the next run knows this folder, however early this one is killed
     if not plan.is_done:
         run.execute(executor if executor is not None else LocalExecutor(1, timeout_s=DEFAULT_TIMEOUT_S))
     elif executor is not None:
         executor.shutdown()
     return run.finish()
-
-
-def announce(plan: Plan, listen: Listener) -> None:
-    """Tell every job of a plan with its state and reason."""
-    for job in plan.samples:
-        for excluded in job.sample.excluded:
-            listen(
-                Event("planned", "capture", str(excluded.video), job.sample.name, "excluded", reason=excluded.reason)
-            )
-    for capture in plan.captures:
-        sample = plan.samples[capture.sample].sample.name
-        listen(Event("planned", "capture", str(capture.path), sample, capture.state, capture.reason))
-    for job in plan.samples:
-        listen(Event("planned", "sample", job.sample.name, job.sample.name, job.state, job.reason))
 
 
 @dataclass(slots=True)
@@ -155,7 +149,7 @@ class _Run:
         self.manifest, self.directory, self.plan = manifest, directory, plan
         self.recorder, self.work, self.listen = recorder, work, listen
         self.store = recorder.store
-        self.blanks = Blanks(recorder)
+        self.blanks = Blanks(recorder, work.for_blank)
         self.others = {sample.identity for sample in manifest.samples}
         self.keys: list[list[str]] = [[""] * len(job.sample.videos) for job in plan.samples]
         self.missing = [0] * len(plan.samples)
@@ -175,9 +169,8 @@ class _Run:
                 self.missing[capture.sample] += 1
                 self.captures.append(_Running(capture))
         for number, job in enumerate(self.plan.samples):
-            if not job.sample.videos:
-                excluded = "every capture of it is excluded"
-                self.outcomes[number] = Outcome(job.sample, "rejected", "excluded", excluded)
+            if job.state == "excluded":
+                self.outcomes[number] = Outcome(job.sample, "rejected", "excluded", job.reason)
             elif job.state == "done":
                 self._settle(number, self.store.current(job.sample.identity))
             elif not self.missing[number]:
@@ -235,6 +228,9 @@ class _Run:
         fault = self.blanks.fault(one.job)
         if fault is not None:
             self._sample_failed(one, *fault)
+            return None
+        if not self.blanks.is_asked(one.job, job):
+            self._ask_for_blank(one, one.job, job)
             return None
         rows = self.store.known_captures(self.keys[one.job])
         try:
@@ -301,9 +297,6 @@ class _Run:
 
     def _sample_finished(self, one: _Running, number: int, result: SampleDone) -> None:
         job = self.plan.samples[number]
-        if result.blank is not None:
-            self._measure_blank(number, job, result.blank)
-            return
         if result.files is None:
             self._sample_failed(one, result.status_code or "failed", result.message)
             return
@@ -315,9 +308,13 @@ class _Run:
         self._settle(number, row)
         self._tell("finished", one, row["status"], row["message"])
 
-    def _measure_blank(self, number: int, job: SampleJob, settings: Settings) -> None:
+    def _ask_for_blank(self, one: _Running, number: int, job: SampleJob) -> None:
         """Let a sample wait for the captures of its blank, which other samples may have asked for before."""
-        new = self.blanks.ask(number, job, settings)
+        try:
+            new = self.blanks.ask(number, job, self.keys[number])
+        except NTAError as error:
+            self._sample_failed(one, error.code, str(error))
+            return
         self.captures.extendleft(_Running(capture) for capture in reversed(new))
         self.total += len(new)
         if self.blanks.has_all(number):
@@ -335,15 +332,18 @@ class _Run:
     def _tell(self, kind: str, one: _Running, status: str = "", reason: str = "") -> None:
         if kind == "finished":
             self.done += 1
-        capture = one.job if isinstance(one.job, CaptureJob) else None
-        sample = self.plan.samples[capture.sample if capture is not None else one.job]  # type: ignore[index]
+        job, name, sample = self._names(one)
         if kind == "started":
-            reason = capture.reason if capture is not None else sample.reason
-        name = sample.sample.name if capture is None else str(capture.path)
-        job = "sample" if capture is None else "capture"
-        self.listen(
-            Event(kind, job, name, sample.sample.name, status, reason, done=self.done, total=self.total)  # type: ignore[arg-type]
-        )
+            reason = one.job.reason if isinstance(one.job, CaptureJob) else self.plan.samples[one.job].reason
+        self.listen(Event(kind, job, name, sample, status, reason, done=self.done, total=self.total))  # type: ignore[arg-type]
+
+    def _names(self, one: _Running) -> tuple[JobKind, str, str]:
+        """Return what kind of job it is, its name, and that of its sample."""
+        if isinstance(one.job, CaptureJob):
+            sample = self.plan.samples[one.job.sample].sample.name
+            return "blank" if one.job.is_blank else "capture", str(one.job.path), sample
+        sample = self.plan.samples[one.job].sample.name
+        return "sample", sample, sample
 
     def _pass_on_reports(self) -> None:
         while True:
@@ -352,14 +352,8 @@ class _Run:
             except Empty:
                 return
             one = self.running.get(future)
-            if one is None:
-                continue
-            if isinstance(one.job, CaptureJob):
-                name, sample = str(one.job.path), self.plan.samples[one.job.sample].sample.name
-                self.listen(Event("progress", "capture", name, sample, stage=stage, done=done, total=total))
-            else:
-                sample = self.plan.samples[one.job].sample.name
-                self.listen(Event("progress", "sample", sample, sample, stage=stage, done=done, total=total))
+            if one is not None:
+                self.listen(Event("progress", *self._names(one), stage=stage, done=done, total=total))
 
     def finish(self) -> Batch:
         """Write ``batch.csv`` with every sample that has an outcome so far, and return them."""

@@ -9,12 +9,12 @@ import glob
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from nta.errors import RejectedError, UsageError
-from nta.formats import read_nano, sidecar_of
+from nta.formats import experiments_in, read_nano, sidecar_of
 from nta.store import KnownSource
 
 VIDEO_SUFFIXES: Final = (".avi", ".mp4", ".mov", ".mkv", ".tif", ".tiff", ".npy")
@@ -49,20 +49,28 @@ def _one(text: str, folder: Path) -> list[Path]:
     if path.is_file():
         return captures_of_experiment(path) if path.suffix.lower() == ".nano" else [path]
     if glob.has_magic(text):
-        # Path.glob refuses what begins with a slash; the cell may hold a pattern anywhere on the disk.
-        matches = sorted(glob.glob(text, root_dir=folder, recursive=True))  # noqa: PTH207
-        files = [folder / match for match in matches if is_capture(folder / match)]
-        if files:
+        files = next(filter(None, (_matches(form, folder) for form in _ways_to_write(text))), None)
+        if files is not None:
             return files
         raise ValueError(f"no file matches {text!r} in {str(folder)!r}")
     raise ValueError(f"there is no file {str(path)!r}")
 
 
+def _matches(pattern: str, folder: Path) -> list[Path]:
+    # Path.glob refuses what begins with a slash; the cell may hold a pattern anywhere on the disk.
+    matches = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207
+    return [folder / match for match in matches if is_capture(folder / match)]
+
+
 def _as_on_disk(text: str, folder: Path) -> Path:
-    """Return a path as it was written, or in another way to write it: an accent as two characters, a backslash."""
+    """Return a path as it was written, or in another way to write it."""
+    return next((folder / form for form in _ways_to_write(text) if (folder / form).exists()), folder / text)
+
+
+def _ways_to_write(text: str) -> tuple[str, ...]:
+    """Return a path as it was written, then with slashes for backslashes, an accent as one character and as two."""
     plain = text.replace("\\", "/")
-    forms = (text, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD")))
-    return next((folder / form for form in forms if (folder / form).exists()), folder / text)
+    return (text, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD")))
 
 
 def is_capture(path: Path) -> bool:
@@ -97,9 +105,12 @@ def captures_of_experiment(nano: Path) -> list[Path]:
     return [nano.parent / name for name in names]
 
 
-def sidecar_sha256(video: Path) -> str | None:
-    """Return a hash of what lies beside a video and goes into its measurement, ``None`` where nothing does."""
-    beside = sidecar_of(video)
+def sidecar_sha256(video: Path, experiments_of: Callable[[Path], Sequence[Path]] = experiments_in) -> str | None:
+    """Return a hash of what lies beside a video and goes into its measurement, ``None`` where nothing does.
+
+    ``experiments_of`` lists the ``.nano`` files of a folder; one that remembers spares a look at it for every video.
+    """
+    beside = sidecar_of(video, experiments_of(video.absolute().parent))
     if beside.experiment is None and not beside.complaints:
         return None
     told = "" if beside.experiment is None else beside.experiment.sha256

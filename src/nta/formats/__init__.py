@@ -5,7 +5,7 @@ from nta.formats.kinds import KINDS, Kind, kind_of
 from nta.formats.names import dilution_flag, dilution_in, proposed_dilution
 from nta.formats.nano import Experiment, NanoCapture, read_nano
 from nta.formats.reading import read_foreign
-from nta.formats.sidecar import Sidecar, sidecar_of
+from nta.formats.sidecar import Sidecar, experiments_in, sidecar_of
 from nta.formats.tracks import TrackTable, read_tracks, track_kind
 from nta.formats.writers import Layout, export
 
@@ -21,6 +21,7 @@ __all__ = [
     "TrackTable",
     "dilution_flag",
     "dilution_in",
+    "experiments_in",
     "export",
     "kind_of",
     "proposed_dilution",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,15 +41,16 @@ class Sidecar:
         return {} if self.capture is None else self.capture.values
 
 
-def sidecar_of(path: Path) -> Sidecar:
+def sidecar_of(path: Path, experiments: Sequence[Path] | None = None) -> Sidecar:
     """Return what the ``.nano`` files in the folder of a capture state of it.
 
     A file is taken where it lists the capture by name. Where two state different values of it, as after a copy that
-    was edited, neither is taken.
+    was edited, neither is taken. Who asks for many captures of one folder lists its ``experiments`` once
+    (:func:`experiments_in`).
     """
     found: list[Sidecar] = []
     complaints: list[str] = []
-    for candidate in _candidates(path.absolute().parent):
+    for candidate in experiments_in(path.absolute().parent) if experiments is None else experiments:
         try:
             look = candidate.stat()
             experiment = _read(candidate, look.st_mtime_ns, look.st_size)
@@ -69,7 +70,8 @@ def sidecar_of(path: Path) -> Sidecar:
     return found[0] if found else Sidecar(complaints=tuple(complaints))
 
 
-def _candidates(folder: Path) -> list[Path]:
+def experiments_in(folder: Path) -> list[Path]:
+    """Return the ``.nano`` files of a folder, sorted; none where it cannot be looked into."""
     try:
         return sorted(
             entry
@@ -80,7 +82,7 @@ def _candidates(folder: Path) -> list[Path]:
         return []
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=4096)
 def _read(path: Path, mtime_ns: int, size: int) -> Experiment:  # noqa: ARG001  # another file is another key
     return read_nano(path)
 

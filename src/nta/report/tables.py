@@ -168,6 +168,21 @@ def read_noun(path: Path | BinaryIO, kind: Callable[..., Noun]) -> tuple[Noun, d
     return noun, context["beside"]
 
 
+def read_fields(path: Path) -> dict[str, Any]:
+    """Return the fields of a noun beside its table; of the file only the end is read.
+
+    Raises
+    ------
+    RejectedError
+        If the file cannot be read, is not Parquet or was not written by this version of nta.
+    """
+    try:
+        context = decode(json.loads((pq.read_schema(path).metadata or {})[_KEY]))
+        return dict(context["noun"])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
 def fields_but(noun: Any, *left_out: str) -> dict[str, Any]:  # noqa: ANN401  # any dataclass
     """Return every field of a dataclass by its name, but for those left out."""
     names = (field.name for field in dataclasses.fields(noun) if field.name not in left_out)

@@ -128,6 +128,7 @@ def explain(error: BaseException) -> str:
         ("locked", "another program has locked it for more than two minutes; end that and run again"),
         ("disk I/O error", "the disk reports an error; check it and its free space, then run again"),
         ("connection", f"the server cannot be reached ({said}); check the URL and that it runs"),
+        ("resolve host", f"the server cannot be found ({said}); check the URL"),
         ("append", said),
     ):
         if words in said:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, func, select
@@ -69,19 +69,23 @@ def measurement_by_key(connection: Connection, sample: SampleIdentity, key: str)
     return None if row is None else dict(row)
 
 
-def samples_with(connection: Connection, sha256: str) -> list[SampleIdentity]:
-    """Return the samples of which some analysis holds a capture of this content, in the order of their numbers."""
+def samples_with(connection: Connection, sha256: Collection[str]) -> dict[str, list[SampleIdentity]]:
+    """Return for each content the samples of which some analysis holds it, in the order of their numbers."""
+    hashes = schema.captures.c.sha256
     query = (
-        select(schema.lots.c.name, schema.samples.c.day, schema.samples.c.name, schema.samples.c.id)
+        select(hashes, schema.lots.c.name, schema.samples.c.day, schema.samples.c.name, schema.samples.c.id)
         .distinct()
         .join_from(schema.captures, schema.measured_captures)
         .join(schema.measurements)
         .join(schema.samples)
         .join(schema.lots)
-        .where(schema.captures.c.sha256 == sha256)
+        .where(hashes.in_(sha256))
         .order_by(schema.samples.c.id)
     )
-    return [SampleIdentity(lot, day, name) for lot, day, name, _ in connection.execute(query)]
+    found: dict[str, list[SampleIdentity]] = {}
+    for content, lot, day, name, _ in connection.execute(query):
+        found.setdefault(content, []).append(SampleIdentity(lot, day, name))
+    return found
 
 
 def rows(connection: Connection) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -122,8 +122,8 @@ class Store:
         with engines.reading(self.engine, self.name) as connection:
             return reading.measurement_by_key(connection, sample, key)
 
-    def samples_with(self, sha256: str) -> list[SampleIdentity]:
-        """Return the samples whose current analysis holds a capture of this content."""
+    def samples_with(self, sha256: Collection[str]) -> dict[str, list[SampleIdentity]]:
+        """Return for each content the samples of which some analysis holds it."""
         with engines.reading(self.engine, self.name) as connection:
             return reading.samples_with(connection, sha256)
 
