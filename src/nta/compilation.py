@@ -235,9 +235,9 @@ def load_kernels(*, with_rare: bool = False) -> None:
     is_collecting = gc.isenabled()
     gc.disable()  # compiling makes millions of objects and no garbage worth a search
     try:
-        for name in _MEASURING_KERNELS:
-            importlib.import_module(name)
         with _compiling_beside() as claims:
+            for name in _MEASURING_KERNELS:
+                importlib.import_module(name)
             for name in _MEASURING_KERNELS:
                 compile_declared({name}, claims=claims)
         compile_declared()
@@ -261,9 +261,10 @@ def _compiling_beside() -> Iterator[Path | None]:
     Nothing depends on it: what it leaves undone is compiled here.
     """
     folder = cache_folder()
+    # Those of modules that are not imported yet, which the other process does meanwhile, wait too.
     waiting = {one.compiled.py_func.__module__ for one in _declared}
-    is_needed = waiting.issuperset(_MEASURING_KERNELS) and folder is not None and not is_compiled()
-    if folder is None or not is_needed or thread_count() == 1 or not sys.executable:
+    is_needed = not is_compiled() and all(name in waiting or name not in sys.modules for name in _MEASURING_KERNELS)
+    if folder is None or not is_needed or _config.DISABLE_JIT or thread_count() == 1 or not sys.executable:
         yield None
         return
     work = "import gc, sys, pathlib; from nta.compilation import compile_from_the_end; gc.disable(); "

@@ -67,8 +67,8 @@ def detect(
     field_px = _field(video, settings)
     left, top, width, height = field_px
     window = (slice(top, top + height), slice(left, left + width))
-    load_kernels()
     samples: Samples = _sample(video, window, settings)
+    load_kernels()  # not before the video has shown that it can be read
     appearance = look(samples, settings.invert, video.bit_depth)
     _reject_without_signal(video, samples, appearance)
     repeats = RepeatFilter(is_noisy(samples))

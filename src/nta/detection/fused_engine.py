@@ -166,7 +166,7 @@ class Locator:
             np.zeros((radius + 1, self.diameter_px + 1, n_words + 2), dtype=np.uint64),
             np.empty((self.height, n_words), dtype=np.uint64),
         )
-        self._places = np.empty(n_pixels, dtype=np.int32)
+        self._places = np.empty(n_pixels + 8, dtype=np.int32)  # room to write places that do not stay
         cells = (self.height // (self.diameter_px + 1) + 1, self.width // (self.diameter_px + 1) + 1)
         self._cells = np.empty(cells, dtype=np.int32)
 

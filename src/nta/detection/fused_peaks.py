@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.compilation import kernel
+from nta.compilation import inner_kernel, kernel
 from nta.detection.fused_bandpass import MEAN_ROWS, box_sums
 
 Pixels = NDArray[Any]
@@ -25,6 +25,21 @@ BLOCK: Final = 8
 
 _WORD: Final = 8
 _BYTE_MAX: Final = 255
+
+
+@inner_kernel
+def _append_flagged(flags: Bytes, flag_words: Words, first: int, places: Places, found: int) -> int:
+    """Write ``first + x`` to ``places`` for every flag that is 1; return how many places there are then.
+
+    Most words are 0. In the others each place is written, and stays if the flag is 1: no branch is guessed wrong.
+    """
+    for word in range(flag_words.size):
+        if flag_words[word] != 0:
+            for x in range(word * _WORD, (word + 1) * _WORD):
+                places[found] = first + x
+                is_flagged: Any = np.int64(flags[x])
+                found += is_flagged
+    return found
 
 
 def _rescale(
@@ -58,12 +73,7 @@ def _rescale(
             high = high if value > zero else np.int32(0)
             out[x] = high
             flags[x] = (value > zero) & ((low != high) | (value - error <= one))
-        for word in range(flag_words.size):
-            if flag_words[word] != 0:
-                for x in range(word * _WORD, (word + 1) * _WORD):
-                    if flags[x] != 0:
-                        places[found] = y * width + x
-                        found += 1
+        found = _append_flagged(flags, flag_words, y * width, places, found)
     return found
 
 
@@ -125,10 +135,14 @@ def _peaks(
     rows : (3, w + window - 1) of the type of ``image``
         Scratch; the first row is zero outside the middle.
     flags, flag_words : (multiple of 8,) uint8, the same memory as uint64
-        Scratch, zero before and after.
+        Scratch; zero beyond the row's end.
+    places : (h w + 8,) int32
+        Result.
     """
     height, width = image.shape
     before, ring_mask = (window - 1) // 2, ring.shape[0] - 1
+    flag_words[:] = 0
+    inner_flags = flags[margin : max(width - margin, margin)]
     found = 0
     for fresh in range(height + window - 1):
         y = fresh - before
@@ -162,15 +176,10 @@ def _peaks(
             size += step
         if y < margin or y >= height - margin or size < window:
             continue
-        highest, source = ring[y & ring_mask], image[y]
-        for x in range(width):
-            flags[x] = (source[x] == highest[x]) & (source[x] > threshold)
-        for word in range(flag_words.size):
-            if flag_words[word] != 0:
-                for x in range(word * _WORD, (word + 1) * _WORD):
-                    if flags[x] != 0 and margin <= x < width - margin:
-                        places[found] = y * width + x
-                        found += 1
+        highest, source = ring[y & ring_mask, margin : width - margin], image[y, margin : width - margin]
+        for x in range(inner_flags.size):
+            inner_flags[x] = (source[x] == highest[x]) & (source[x] > threshold)
+        found = _append_flagged(flags, flag_words, y * width, places, found)
     return found
 
 
@@ -240,24 +249,22 @@ def drop_faint(
         for x in range(sums.size):
             largest[x] = max(largest[x], sums[x])
         if corner % BLOCK == BLOCK - 1 or y == height - 1:
+            for step in (1, 2, 4):  # to the largest of 8 from each on
+                for x in range(sums.size - step):
+                    largest[x] = max(largest[x], largest[x + step])
             for column in range(n_columns):
-                heaviest = largest[column * BLOCK]
-                for x in range(column * BLOCK + 1, min((column + 1) * BLOCK, sums.size)):
-                    heaviest = max(heaviest, largest[x])
-                is_heavy[corner // BLOCK, column] = heaviest / scale > min_mass
+                is_heavy[corner // BLOCK, column] = largest[column * BLOCK] / scale > min_mass
     n_near = (2 * reach + BLOCK - 1) // BLOCK + 1
     for row in range(n_rows):
-        for column in range(n_columns):
-            heavy = is_heavy[row, column]
-            for near in range(row + 1, min(row + n_near, n_rows)):
-                heavy |= is_heavy[near, column]
-            is_near[row, column] = heavy
+        is_near[row, :] = is_heavy[row]
+        for near in range(row + 1, min(row + n_near, n_rows)):
+            for column in range(n_columns):
+                is_near[row, column] |= is_heavy[near, column]
     for row in range(n_rows):
-        for column in range(n_columns):
-            heavy = is_near[row, column]
-            for near in range(column + 1, min(column + n_near, n_columns)):
-                heavy |= is_near[row, near]
-            is_heavy[row, column] = heavy
+        is_heavy[row, :] = is_near[row]
+        for near in range(1, n_near):
+            for column in range(n_columns - near):
+                is_heavy[row, column] |= is_near[row, column + near]
     left, y, margin = 0, 0, diameter // 2 + reach
     for i in range(n_places):
         while places[i] >= (y + 1) * width:
