@@ -100,10 +100,12 @@ def _row(raw: Pixels, y: int, blank: Pixels) -> Pixels:
 
 
 @fused_kernel
-def _weigh_rows(raw: Pixels, y: int, blank: Pixels, weights: Singles, here: Singles, below: Singles) -> None:
+def _weigh_rows(
+    raw: Pixels, y: int, blank: Pixels, weights: Singles, ground: float, here: Singles, below: Singles
+) -> None:
     """Write the Gaussian down the columns around rows ``y`` and ``y + 1`` to the middle of ``here`` and ``below``.
 
-    Two rows at once, because they share eight of the ten that they need.
+    Of what lies above ``ground``. Two rows at once, because they share eight of the ten that they need.
     """
     w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
     row_a, row_b, row_c = _row(raw, y - 4, blank), _row(raw, y - 3, blank), _row(raw, y - 2, blank)
@@ -112,27 +114,34 @@ def _weigh_rows(raw: Pixels, y: int, blank: Pixels, weights: Singles, here: Sing
     row_i, row_j = _row(raw, y + 4, blank), _row(raw, y + 5, blank)
     first, second = here[GAUSSIAN_REACH:], below[GAUSSIAN_REACH:]
     for x in range(blank.size):
-        a, b, c = np.float32(row_a[x]), np.float32(row_b[x]), np.float32(row_c[x])
-        d, e, f = np.float32(row_d[x]), np.float32(row_e[x]), np.float32(row_f[x])
-        g, h = np.float32(row_g[x]), np.float32(row_h[x])
-        i, j = np.float32(row_i[x]), np.float32(row_j[x])
+        a, b, c = np.float32(row_a[x]) - ground, np.float32(row_b[x]) - ground, np.float32(row_c[x]) - ground
+        d, e, f = np.float32(row_d[x]) - ground, np.float32(row_e[x]) - ground, np.float32(row_f[x]) - ground
+        g, h = np.float32(row_g[x]) - ground, np.float32(row_h[x]) - ground
+        i, j = np.float32(row_i[x]) - ground, np.float32(row_j[x]) - ground
         first[x] = (a + i) * w4 + (b + h) * w3 + (c + g) * w2 + (d + f) * w1 + e * w0
         second[x] = (b + j) * w4 + (c + i) * w3 + (d + h) * w2 + (e + g) * w1 + f * w0
 
 
 @fused_kernel
 def _weigh_columns(
-    smooth: Singles, weights: Singles, mean: Singles, out: Singles, brightest: Singles, highest_mean: Singles
+    smooth: Singles,
+    weights: Singles,
+    ground: float,
+    mean: Singles,
+    out: Singles,
+    brightest: Singles,
+    highest_mean: Singles,
 ) -> None:
     """Write the Gaussian along the row less its mean to ``out``; raise each column's maximum of both."""
     w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
     for x in range(out.size):
         outer = (smooth[x] + smooth[x + 8]) * w4 + (smooth[x + 1] + smooth[x + 7]) * w3
         inner = (smooth[x + 2] + smooth[x + 6]) * w2 + (smooth[x + 3] + smooth[x + 5]) * w1
-        value = outer + inner + smooth[x + 4] * w0 - mean[x]
+        above_ground = mean[x] - ground
+        value = outer + inner + smooth[x + 4] * w0 - above_ground
         out[x] = value
         brightest[x] = max(brightest[x], value)
-        highest_mean[x] = max(highest_mean[x], mean[x])
+        highest_mean[x] = max(highest_mean[x], above_ground)
 
 
 def _bandpass(
@@ -140,6 +149,7 @@ def _bandpass(
     blank: Pixels,
     weights: Singles,
     diameter: int,
+    ground: float,
     smooth: Singles,
     columns: Whole,
     cut: Pixels,
@@ -155,6 +165,8 @@ def _bandpass(
     The mean over ``diameter`` pixels is cut to a whole number after each axis, as scipy's filter does on
     integers; the frame's edge is repeated for it, and is followed by zeros for the Gaussian.
 
+    Smoothed is what lies above a grey level: rounding errors are then in proportion to that, and not to the ground.
+
     Parameters
     ----------
     raw, blank : (h, w), (w,) uint8 or uint16
@@ -163,35 +175,57 @@ def _bandpass(
         Of the Gaussian, from the centre outwards.
     diameter : int
         Odd.
+    ground : float
+        The darkest pixel's grey level.
     smooth : (2, w + 8) float32
-        Scratch; the first and last four values of a row are zero.
+        Scratch.
     columns, cut, fours, sums, mean : (w,), (w + diameter - 1,), (w + diameter - 1,), (w,), (w,)
         Scratch: sums down the columns, their means, sums of those along the row, and the mean. ``cut`` is of the type
         of the pixels, ``mean`` float32, the others whole numbers that hold ``diameter`` pixels.
     filtered, brightest : (h, w), (w,) float32
         Results.
     means : (ceil(h / MEAN_ROWS), w) float32
-        Result: the largest mean of so many rows, in each column.
+        Result: the largest mean of so many rows above the ground, in each column.
     """
     height = raw.shape[0]
     brightest[:] = np.float32(0.0)
     means[:, :] = np.float32(0.0)
+    # Beyond the edges all is dark.
+    dark = -ground * (weights[0] + np.float32(2.0) * (weights[1] + weights[2] + weights[3] + weights[4]))
+    smooth[:, :GAUSSIAN_REACH] = dark
+    smooth[:, GAUSSIAN_REACH + blank.size :] = dark
     for upper in range(0, height, 2):
-        _weigh_rows(raw, upper, blank, weights, smooth[0], smooth[1])
+        _weigh_rows(raw, upper, blank, weights, ground, smooth[0], smooth[1])
         for y in range(upper, min(upper + 2, height)):
             _running_mean(raw, y, diameter, columns, cut, fours, sums, mean)
-            _weigh_columns(smooth[y - upper], weights, mean, filtered[y], brightest, means[y // MEAN_ROWS])
+            _weigh_columns(smooth[y - upper], weights, ground, mean, filtered[y], brightest, means[y // MEAN_ROWS])
 
 
 bandpass_8 = kernel(
-    "void(u1[:, ::1], u1[::1], f4[::1], i8, f4[:, ::1], u2[::1], u1[::1], u2[::1], u2[::1], f4[::1], f4[:, ::1],"
+    "void(u1[:, ::1], u1[::1], f4[::1], i8, f4, f4[:, ::1], u2[::1], u1[::1], u2[::1], u2[::1], f4[::1], f4[:, ::1],"
     "f4[::1], f4[:, ::1])",
     is_rare=True,
 )(_bandpass)
 bandpass_16 = kernel(
-    "void(u2[:, ::1], u2[::1], f4[::1], i8, f4[:, ::1], i4[::1], u2[::1], i4[::1], i4[::1], f4[::1], f4[:, ::1],"
+    "void(u2[:, ::1], u2[::1], f4[::1], i8, f4, f4[:, ::1], i4[::1], u2[::1], i4[::1], i4[::1], f4[::1], f4[:, ::1],"
     "f4[::1], f4[:, ::1])"
 )(_bandpass)
+
+
+@inner_kernel
+def _sum_at_edge(raw: Pixels, y: int, first: int, last: int, weights: Floats, down: Floats) -> None:
+    """Write the Gaussian down the columns of row ``y`` to some of ``down``; beyond the frame's edges are zeros."""
+    height, width = raw.shape
+    for k in range(first, last):
+        down[k] = 0.0
+        if GAUSSIAN_REACH <= k < width + GAUSSIAN_REACH:
+            x = k - GAUSSIAN_REACH
+            total = raw[y, x] * weights[0]
+            for step in range(GAUSSIAN_REACH, 0, -1):
+                above = np.int64(raw[y - step, x]) if y >= step else np.int64(0)
+                below = np.int64(raw[y + step, x]) if y + step < height else np.int64(0)
+                total += (above + below) * weights[step]
+            down[k] = total
 
 
 def _exact(
@@ -205,24 +239,31 @@ def _exact(
     """
     height, width = raw.shape
     reach = GAUSSIAN_REACH
+    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
     row, summed = -1, 0
     for i in range(n_places):
         y, x = np.int64(places[i]) // width, np.int64(places[i]) % width
         if y != row:
             row, summed = y, 0
-        for k in range(max(summed, x), x + 2 * reach + 1):
-            down[k] = 0.0
-            if reach <= k < width + reach:
-                total = raw[y, k - reach] * weights[0]
-                for step in range(reach, 0, -1):
-                    above = np.int64(raw[y - step, k - reach]) if y >= step else np.int64(0)
-                    below = np.int64(raw[y + step, k - reach]) if y + step < height else np.int64(0)
-                    total += (above + below) * weights[step]
-                down[k] = total
+        if reach <= y < height - reach and reach <= x < width - reach:
+            for at in range(max(summed - reach, x - reach), x + reach + 1):
+                down[at + reach] = (
+                    raw[y, at] * w0
+                    + (np.float64(raw[y - 4, at]) + np.float64(raw[y + 4, at])) * w4
+                    + (np.float64(raw[y - 3, at]) + np.float64(raw[y + 3, at])) * w3
+                    + (np.float64(raw[y - 2, at]) + np.float64(raw[y + 2, at])) * w2
+                    + (np.float64(raw[y - 1, at]) + np.float64(raw[y + 1, at])) * w1
+                )
+        else:
+            _sum_at_edge(raw, y, max(summed, x), x + 2 * reach + 1, weights, down)
         summed = x + 2 * reach + 1
-        total = down[x + reach] * weights[0]
-        for step in range(reach, 0, -1):
-            total += (down[x + reach - step] + down[x + reach + step]) * weights[step]
+        total = (
+            down[x + 4] * w0
+            + (down[x] + down[x + 8]) * w4
+            + (down[x + 1] + down[x + 7]) * w3
+            + (down[x + 2] + down[x + 6]) * w2
+            + (down[x + 3] + down[x + 5]) * w1
+        )
         values[i] = total - np.rint(total - filtered[y, x])
 
 

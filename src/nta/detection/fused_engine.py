@@ -49,8 +49,9 @@ N_COLUMNS: Final = 8
 DIAMETERS: Final = range(3, 32, 2)
 
 _PERCENTILE: Final = 64.0
-# Some rows tell roughly where the percentile lies: these shares of their pixels are looked at first.
+# A few pixels of some rows tell roughly where the percentile lies: these shares of them are looked at first.
 _SAMPLE_ROWS: Final = 32
+_SAMPLE_STEP: Final = 16
 _SAMPLE_SHARES: Final = (0.6, 0.64, 0.68)
 _KERNELS: Final[dict[str, tuple[Any, ...]]] = {
     "uint8": (bandpass_8, exact_8, rescale_8, count_up_to_8, peaks_8, refine_8, background_sums_8),
@@ -266,11 +267,12 @@ class Locator:
     def _bandpass(self, raw: Frame) -> float | None:
         """Fill ``_image`` with the band-passed frame in whole numbers; return its scale, None if black."""
         bandpass, exact, rescale, *_ = _KERNELS[self.dtype.name]
-        bound = _ROUNDING * float(raw.max())
+        bound = _ROUNDING * self._white
         filtered, places = self._filtered, self._places
         results = filtered, self._column_maxima, self._means
-        weights = self._weights.astype(np.float32)
-        bandpass(raw, self._blank, weights, self.diameter_px, *self._bandpass_memory, *results)
+        weights, ground = self._weights.astype(np.float32), np.float32(raw.min())
+        bandpass(raw, self._blank, weights, self.diameter_px, ground, *self._bandpass_memory, *results)
+        self._allow_for_edges(2.0 * ground)
         maximum = float(self._column_maxima.max())
         if maximum + bound + _GROWTH * maximum < 1.0:
             return None
@@ -288,6 +290,14 @@ class Locator:
         exact(raw, self._weights, filtered, places, n_open, self._exact_memory, values)
         self._image.reshape(-1)[places[:n_open]] = np.where(values >= 1.0, scale * values, 0.0)
         return scale
+
+    def _allow_for_edges(self, allowance: np.float32) -> None:
+        """Raise the means near the edges, beyond which is nothing: as far below the ground as that lies above."""
+        means, last_rows = self._means, max(self.height - GAUSSIAN_REACH, 0) // MEAN_ROWS
+        means[0] += allowance
+        means[last_rows:] += allowance
+        means[:, :GAUSSIAN_REACH] += allowance
+        means[:, -GAUSSIAN_REACH:] += allowance
 
     def _candidates(self) -> int:
         """Write the places of the local maxima to ``_places`` and return how many there are."""
@@ -311,7 +321,7 @@ class Locator:
 
         numpy's linear method: between the pixels of two ranks, as far as the rank wanted lies between them.
         """
-        sample = self._image[:: max(self.height // _SAMPLE_ROWS, 1), ::4]
+        sample = self._image[:: max(self.height // _SAMPLE_ROWS, 1), ::_SAMPLE_STEP]
         lit = np.sort(sample[sample > 0])
         guesses = [0, 0, 0] if lit.size == 0 else lit[[int(share * (lit.size - 1)) for share in _SAMPLE_SHARES]]
         counts = _LevelCounts(self._image, self._white, _KERNELS[self.dtype.name][3], self._column_counts)
