@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import naive_detection as naive
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from nta.detection import trackpy_engine
 from nta.detection.fused_engine import Locator, locate
@@ -178,6 +181,28 @@ def test_many_small_frames(dtype):
         diameter = int(random.choice(DIAMETERS))
         n_rows += assert_same(frame, diameter, float(random.choice([0.0, 2.0 * top])), bool(random.random() < 0.3))
     assert n_rows > 100
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_random_frames(dtype):
+    # Of any size, ground, noise and diameter; four in ten flat as films that were compressed with loss, where many
+    # pixels of the band-passed frame lie within a rounding of 1. 240 of both types, or NTA_FUZZ_CASES of them.
+    random = np.random.default_rng(12 + np.dtype(dtype).itemsize)
+    n_rows, n_frames = 0, int(os.environ.get("NTA_FUZZ_CASES", "240")) // 2
+    gain = 1.0 if dtype == np.uint8 else 16.0
+    for number in range(n_frames):
+        height, width = (int(size) for size in random.integers(40, 200, 2))
+        noise, ground = random.choice([0.0, 0.3, 0.8, 3.0, 10.0]), random.choice([0.0, 3.0, 10.0, 60.0, 150.0])
+        frame = spots(
+            height, width, int(random.integers(0, 20)), noise, random.choice([20.0, 100.0, 400.0]), ground, number
+        )
+        if random.random() < 0.4:
+            step = random.choice([1.0, 2.0, 4.0])
+            frame = step * np.rint(ndimage.gaussian_filter(frame, random.choice([0.5, 1.0, 2.0])) / step)
+        diameter = int(random.choice([3, 5, 7, 9, 9, 11, 11, 13, 15, 23, 31]))
+        min_mass = gain * random.choice([0.0, 1.0, 20.0, 150.0, 1000.0])
+        n_rows += assert_same(pixels(frame, dtype, gain), diameter, min_mass, invert=bool(random.random() < 0.2))
+    assert n_rows > 10 * n_frames
 
 
 @pytest.mark.parametrize("gain", [1, 2, 16])
