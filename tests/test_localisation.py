@@ -186,6 +186,18 @@ def test_normal_equations_equal_their_twin():
     np.testing.assert_allclose(vector, right, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("covariance", [-2.0, -0.7, 0.3, 1.1, 2.3])
+def test_judgement_of_one_row_of_pixels_tells_of_one_axis_only(covariance):
+    # All others are saturated, and the two slopes of a tilted spot are in proportion along a row.
+    spot = SPOT.copy()
+    spot[1], spot[5] = np.rint(spot[1]), covariance
+    signal, verdict = noisy(24, light_of(spot)), np.empty(2)
+    saturated = np.ones(signal.shape, dtype=bool)
+    saturated[int(spot[1])] = False
+    judge(signal, saturated, light_of(spot), spot, 4.0, 50.0, verdict)
+    assert verdict[0] == np.inf
+
+
 def test_judgement_equals_its_twin():
     signal = noisy(23, 1.1 * light_of(SPOT))
     verdict = np.empty(2)

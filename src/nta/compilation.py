@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from threading import RLock
@@ -88,6 +88,9 @@ class _Waiting(NamedTuple):
 
 _declared: list[_Waiting] = []
 _LOCK: Final = RLock()
+
+_LONGEST_WAIT_S: Final = 60.0
+"""For the second process to end: what it has not done by then is compiled here."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -166,19 +169,21 @@ def compile_declared(
         for waiting in [one for one in _declared if one.is_rare == is_rare]:
             compiled = waiting.compiled
             is_asked = modules is None or compiled.py_func.__module__ in modules
-            if is_asked and (claims is None or _is_claimed(claims, waiting)):
+            if is_asked and (claims is None or _claim(claims, waiting)):
                 compiled.compile(waiting.signature)
                 compiled.disable_compile()
                 _declared.remove(waiting)
 
 
-def _is_claimed(claims: Path, waiting: _Waiting) -> bool:
-    """Return whether a kernel is now this process's own to compile, and not the other one's already."""
+def _claim(claims: Path, waiting: _Waiting) -> bool:
+    """Claim a kernel for this process to compile; return whether the other one has not."""
     name = f"{waiting.compiled.py_func.__module__} {waiting.compiled.py_func.__name__} {waiting.signature}"
     try:
         (claims / hashlib.sha256(name.encode()).hexdigest()[:16]).touch(exist_ok=False)
     except FileExistsError:
         return False
+    except OSError:
+        return True  # nothing can be claimed: compiled twice is better than not
     return True
 
 
@@ -258,34 +263,44 @@ def load_kernels(*, with_rare: bool = False) -> None:
 def _compiling_beside() -> Iterator[Path | None]:
     """Let another process compile into the cache until the block ends; give the folder in which both claim kernels.
 
-    Nothing depends on it: what it leaves undone is compiled here.
+    Nothing depends on it: what it leaves undone, and all where no other process can be had, is compiled here.
     """
-    folder = cache_folder()
     # Those of modules that are not imported yet, which the other process does meanwhile, wait too.
     waiting = {one.compiled.py_func.__module__ for one in _declared}
     is_needed = not is_compiled() and all(name in waiting or name not in sys.modules for name in _MEASURING_KERNELS)
-    if folder is None or not is_needed or _config.DISABLE_JIT or thread_count() == 1 or not sys.executable:
-        yield None
-        return
+    is_possible = cache_folder() is not None and not _config.DISABLE_JIT and thread_count() > 1 and bool(sys.executable)
+    with ExitStack() as stack:
+        try:
+            both = _second_compiler(stack) if is_needed and is_possible else None
+        except OSError:
+            both = None
+        if both is None:
+            yield None
+            return
+        claims, process = both
+        try:
+            yield claims
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LONGEST_WAIT_S)
+        finally:
+            process.kill()  # after Ctrl-C nobody waits for it any more; one that has ended does not notice
+
+
+def _second_compiler(stack: ExitStack) -> tuple[Path, subprocess.Popen[bytes]]:
+    """Start a process that compiles from the end; return the folder of claims, and the process."""
+    claims = stack.enter_context(tempfile.TemporaryDirectory(prefix="nta-claims-", ignore_cleanup_errors=True))
     work = "import gc, sys, pathlib; from nta.compilation import compile_from_the_end; gc.disable(); "
     work += "compile_from_the_end(pathlib.Path(sys.argv[1]))"
     # The folder of this very package comes first, however it was found here; -P keeps the working folder out.
     paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    with (
-        tempfile.TemporaryDirectory(prefix="claims-", dir=folder, ignore_cleanup_errors=True) as claims,
-        subprocess.Popen(  # noqa: S603  # this very Python and words of this file
-            [sys.executable, "-P", "-c", work, claims],
-            env={**os.environ, "PYTHONPATH": paths},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process,
-    ):
-        try:
-            yield Path(claims)
-            process.wait()
-        finally:
-            process.kill()  # after Ctrl-C nobody waits for it any more; one that has ended does not notice
+    process = subprocess.Popen(  # noqa: S603  # this very Python and words of this file
+        [sys.executable, "-P", "-c", work, claims],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return Path(claims), stack.enter_context(process)
 
 
 @cache

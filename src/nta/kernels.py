@@ -32,7 +32,8 @@ def stokes_einstein_diameter_m(diffusion_m2_s: float, temperature_k: float, visc
 
 
 _STEPS_A_LOGARITHM: Final = 8
-"""Variances of steps that are multiplied before a logarithm is taken; 8 of 1 pm² each are not 0 yet."""
+"""Variances of steps, with their shares within the search range, that are multiplied before a logarithm is taken: 8 of
+1 pm² are not 0 yet, and shares are small for large variances only."""
 
 
 @inner_kernel

@@ -31,6 +31,7 @@ _NARROW_LATITUDE: Final = 0.2
 _FREE_LATITUDE: Final = 0.7
 _NARROW_REACH: Final = 2.0
 _FREE_REACH: Final = 3.0
+_LEAST_DETERMINANT: Final = 1e-9
 _NEIGHBOUR_REACH: Final = 4.0
 _LEAST_INFORMATION: Final = 1e-9
 # The monomials 1, dy, dx, dy², dy dx, dx².
@@ -325,7 +326,8 @@ def judge(
             ratio *= bend
     determinant = h_yy * h_xx - h_yx * h_yx
     verdict[0], verdict[1] = np.inf, 0.0
-    if determinant > 0.0 and light > 0.0:
+    # Pixels that all lie on a line tell of one axis only: what is left of the difference is rounding.
+    if determinant > _LEAST_DETERMINANT * h_yy * h_xx and light > 0.0:
         # Half the trace of H^-1 J H^-1: the weights are not those of the noise alone.
         i_yy, i_xx, i_yx = h_xx / determinant, h_yy / determinant, -h_yx / determinant
         p_yy, p_xx, p_yx = (

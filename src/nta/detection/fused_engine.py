@@ -62,9 +62,10 @@ _WORTH_SCREENING: Final = 200
 _MOST_SCREENED: Final = 15
 _FLOAT32_ROUNDING: Final = 2.0**-24
 
-# What the band-passed frame may be off by, in units of the Gaussian there. On each axis a weight is rounded, and its
-# product; the sums from the outermost pair inwards are 0.009, 0.117, 0.60 and 1 of the whole (along the row the last
-# but one is made of two), and each is rounded: 3.8 and 4.2 roundings of float32 of the whole, on both axes 8.
+# What the band-passed frame may be off by, in units of the Gaussian above the ground. On each axis a weight is rounded,
+# and its product; the sums from the outermost pair inwards are 0.009, 0.117, 0.60 and 1 of the whole, and each is
+# rounded. Along the row the last but one is made of two, and the pairs, 0.60 in all, are no whole numbers and rounded
+# too: 3.8 and 4.8 roundings of float32 of the whole, on both axes 8.6.
 _ROUNDING: Final = 9 * _FLOAT32_ROUNDING
 # The rounding to float32 at the end, that of the scale, of the product and of the comparison, twice as much
 # as needed.
