@@ -52,7 +52,7 @@ def planned(plan: Plan, store: Store, work: Work) -> Iterator[Event]:
 def _blank(
     number: int, job: SampleJob, captures: list[CaptureJob], store: Store, work: Work, listed: set[str]
 ) -> Iterator[Event]:
-    """Yield the captures of a sample's blank; ``listed`` holds the keys of those that run for one before."""
+    """Yield the captures of a sample's blank; ``listed`` holds the keys of those that came before."""
     name = job.sample.name
     if not job.settings.blank:
         return

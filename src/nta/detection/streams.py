@@ -28,7 +28,7 @@ def core_sd(parts: Sequence[Part], least: float = 1e-6) -> float:
     Parameters
     ----------
     parts : sequence of (n,) float32
-        The numbers, whose mean is small against their standard deviation: squares are added as they are.
+        Finite numbers, whose mean is small against their standard deviation: squares are added as they are.
     least : float
         The smallest standard deviation to cut at.
     """
