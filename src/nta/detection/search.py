@@ -18,6 +18,7 @@ from nta.detection.engines import Finder
 from nta.detection.rows import COLUMNS, Columns, FrameRows, Sorting
 from nta.localisation import localise
 from nta.progress import Progress
+from nta.threads import thread_count
 from nta.video import RepeatFilter, Video
 
 _AHEAD: Final = 2
@@ -112,11 +113,13 @@ def search_frames(video: Video, asked: Search, repeats: RepeatFilter, progress: 
             n_frames += 1
             progress("detect", repeats.n_frames - len(waiting), total)
 
+    # One thread is one: a batch gives each of its processes a core, and what decodes beside would take another's.
+    ahead = _AHEAD * len(asked.finders) if thread_count() > 1 else 0
     with ThreadPoolExecutor(len(asked.finders)) as pool:
         for number, raw in repeats.passed(video.numbered_frames(start, stop, hashed=True)):
             # A copy: readers may fill the same buffer again.
             waiting.append(pool.submit(search, number, np.array(raw[asked.window])))
-            collect(_AHEAD * len(asked.finders))
+            collect(ahead)
         collect(0)
     return Found(spots.table(), dimmer.table(), n_excluded, n_frames)
 
