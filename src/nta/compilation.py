@@ -38,6 +38,7 @@ KERNEL_SOURCES: Final = (
     "localisation.py",
     "spot_fit.py",
     "detection/fused_bandpass.py",
+    "detection/fused_exact.py",
     "detection/fused_features.py",
     "detection/fused_peaks.py",
     "simulation/rendering.py",
@@ -58,6 +59,7 @@ _INNER: Final = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True
 _MEASURING_KERNELS: Final = (
     "nta.tracking.fused_kernels",
     "nta.detection.fused_bandpass",
+    "nta.detection.fused_exact",
     "nta.detection.fused_peaks",
     "nta.detection.fused_features",
     "nta.localisation",

@@ -9,7 +9,7 @@ import trackpy
 from scipy import ndimage
 from trackpy.find import percentile_threshold, where_close
 from trackpy.masks import binary_mask
-from trackpy.preprocessing import bandpass, convert_to_int, invert_image
+from trackpy.preprocessing import bandpass, boxcar, convert_to_int, invert_image
 
 COLUMNS = ["y", "x", "mass", "size", "ecc", "signal", "raw_mass", "ep"]
 
@@ -36,6 +36,11 @@ def rescaled(frame, diameter):
     return convert_to_int(bandpassed(frame, diameter), frame.dtype)
 
 
+def running_mean(frame, diameter):
+    """The mean around every pixel, cut to a whole number after each axis."""
+    return boxcar(frame, (diameter, diameter)).astype(float)
+
+
 def threshold(image):
     """The 64th percentile of the pixels that are not zero."""
     return percentile_threshold(image, 64)
@@ -58,6 +63,15 @@ def heaviest_square(image, size, y, x, reach):
         for row in range(max(y - reach, half), min(y + reach, height - half - 1) + 1)
         for column in range(max(x - reach, half), min(x + reach, width - half - 1) + 1)
     )
+
+
+def heaviest_columns(image, size, y, x, reach):
+    """The same of squares whose columns are each the heaviest of any square within ``reach`` above or below."""
+    half, (height, width) = size // 2, image.shape
+    rows = range(max(y - reach, half), min(y + reach, height - half - 1) + 1)
+    columns = np.max([image[row - half : row + half + 1].sum(axis=0) for row in rows], axis=0)
+    middles = range(max(x - reach, half), min(x + reach, width - half - 1) + 1)
+    return max(int(columns[column - half : column + half + 1].sum()) for column in middles)
 
 
 def box_sums(row, size):

@@ -9,7 +9,8 @@ import numba
 import numpy as np
 import pytest
 
-from nta.detection.fused_bandpass import box_sums, find_brightest
+from nta.detection import fused_engine
+from nta.detection.fused_bandpass import box_sums
 from nta.detection.fused_engine import DIAMETERS, Locator
 from nta.detection.fused_features import keep_separate
 from nta.detection.fused_peaks import BLOCK
@@ -29,6 +30,19 @@ def locator(frame, diameter):
     return Locator(*frame.shape, frame.dtype, diameter)
 
 
+def holding(image, diameter):
+    """A locator whose band-passed frame is this one."""
+    ours = locator(image, diameter)
+    ours._image[:] = image
+    octets = np.packbits(image != 0, axis=1, bitorder="little")
+    ours._bits.view(np.uint8)[:, 8 : 8 + octets.shape[1]] = octets
+    return ours
+
+
+def unpacked(bits, width):
+    return np.unpackbits(bits.astype("<u8").view(np.uint8), axis=1, bitorder="little")[:, :width].astype(bool)
+
+
 @numba.njit
 def called(row, fours, sums, size):
     box_sums(row, fours, sums, size)  # it has no door of its own to Python
@@ -42,43 +56,78 @@ def test_box_sums(size):
     np.testing.assert_array_equal(sums, naive.box_sums(row.astype(np.int64), size))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+KINDS = ((np.uint8, 1), (np.uint8, 2), (np.uint8, 256), (np.uint16, 1))
+
+
+def brightened(dtype, gain, diameter, frame):
+    """A locator for frames of which a gain makes 16 bits, and the frame that it then searches."""
+    searched = frame if gain == 1 else frame.astype(np.uint16) * np.uint16(gain)
+    return Locator(*frame.shape, searched.dtype, diameter), searched
+
+
+@pytest.mark.parametrize(("dtype", "gain"), KINDS)
 @pytest.mark.parametrize("diameter", [3, 7, 9, 15, 31])
-def test_bandpass_and_rescaling(dtype, diameter):
+def test_bandpass(dtype, gain, diameter):
     for seed, top in enumerate((None, 100, 30)):
         frame = textured(dtype, seed, top=top)
-        ours = locator(frame, diameter)
-        scale, image = naive.rescaled(frame, diameter)
-        assert ours._bandpass(frame) == scale
+        ours, searched = brightened(dtype, gain, diameter, frame)
+        scale, image = naive.rescaled(searched, diameter)
+        assert ours._bandpass(frame, gain) == scale
         np.testing.assert_array_equal(ours._image, image)
-        # What is below the threshold is only cut away with the rescaling.
-        exact = naive.bandpassed(frame, diameter)
-        lit = exact > 0
-        np.testing.assert_allclose(ours._filtered[lit], exact[lit], rtol=5e-7, atol=2.0**-20 * frame.max())
-        assert ours._column_maxima.max() == ours._filtered.max()
+        np.testing.assert_array_equal(unpacked(ours._bits[:, 1:-1], 83), image != 0)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_single_pixels_are_exact_everywhere(dtype):
-    from nta.detection.fused_engine import _KERNELS
-
+@pytest.mark.parametrize(("dtype", "gain"), KINDS)
+def test_single_pixels_are_exact_everywhere(dtype, gain):
     frame = textured(dtype, 3, 25, 31)
-    ours = locator(frame, 9)
-    ours._bandpass(frame)
-    places = np.arange(frame.size, dtype=np.int32)
-    values = np.empty(frame.size)
-    exactly = _KERNELS[frame.dtype.name][1]
-    exactly(frame, ours._weights, ours._filtered, places, frame.size, ours._exact_memory, values)
-    exact = naive.bandpassed(frame, 9).ravel()
-    np.testing.assert_array_equal(np.where(values >= 1, values, 0.0), exact)
+    ours, searched = brightened(dtype, gain, 9, frame)
+    scale, image = naive.rescaled(searched, 9)
+    ground = 7.0 * gain
+    places, means = np.arange(frame.size, dtype=np.int32), (naive.running_mean(searched, 9) - ground).ravel()
+    ours._image[:], ours._bits[:, 1] = 5, np.uint64(1 << 31) - np.uint64(2)  # what stands there is written over
+    settle = fused_engine._KERNELS[frame.dtype.name, searched.dtype.name].settle
+    largest = settle(
+        frame, ours._weights, gain, ground, scale, places, means.astype(np.float32), frame.size, ours._down,
+        ours._image, ours._bits,
+    )  # fmt: skip
+    assert largest == naive.bandpassed(searched, 9).max()
+    np.testing.assert_array_equal(ours._image, image)
+    np.testing.assert_array_equal(unpacked(ours._bits[:, 1:-1], 31), image != 0)
 
 
-def test_brightest_pixels():
-    image = np.random.default_rng(4).random((20, 30)).astype(np.float32)
-    places = np.empty(image.size, dtype=np.int32)
-    n = find_brightest(image, image.max(axis=0), np.float32(0.9), places)
-    assert n > 20
-    np.testing.assert_array_equal(np.sort(places[:n]), np.flatnonzero(image >= np.float32(0.9)))
+@pytest.mark.parametrize(("dtype", "gain"), KINDS)
+@pytest.mark.parametrize("shape", [(61, 83), (32, 48), (5, 7), (17, 16)])
+def test_the_brightest_pixel_is_found_where_one_stands_out(dtype, gain, shape):
+    random = np.random.default_rng(12)
+    for trial in range(20):
+        frame = random.integers(0, 20, shape).astype(dtype)
+        y, x = int(random.integers(0, shape[0])), int(random.integers(0, shape[1]))
+        frame[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = 120 + trial
+        ours, searched = brightened(dtype, gain, 7, frame)
+        promising = fused_engine._KERNELS[frame.dtype.name, searched.dtype.name].promising_maximum
+        memory = ours._maximum_memory[frame.dtype.name]
+        found = promising(frame, ours._weights, 7, gain, *memory, ours._down)
+        assert found == naive.bandpassed(searched, 7).max()
+
+
+@pytest.mark.parametrize(("dtype", "gain"), KINDS)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_wrong_guess_of_the_maximum_changes_nothing(dtype, gain, share, monkeypatch):
+    for top in (None, 3, 0):  # also where nothing reaches 2, or 1
+        frame = textured(dtype, 6, top=top)
+        ours, searched = brightened(dtype, gain, 9, frame)
+        kind = frame.dtype.name, searched.dtype.name
+        exact = naive.bandpassed(searched, 9).max()
+        kernels = fused_engine._KERNELS[kind]._replace(promising_maximum=lambda *_, found=exact: share * found)
+        monkeypatch.setitem(fused_engine._KERNELS, kind, kernels)
+        scale = ours._bandpass(frame, gain)
+        monkeypatch.undo()
+        if exact == 0:
+            assert scale is None
+            continue
+        expected, image = naive.rescaled(searched, 9)
+        assert scale == expected
+        np.testing.assert_array_equal(ours._image, image)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -91,8 +140,7 @@ def test_threshold(dtype):
         image = random.integers(0, int(random.choice([2, 5, 40, white])), shape, endpoint=True).astype(dtype)
         image[random.random(shape) < random.random()] = 0
         image[int(random.integers(0, shape[0])), 3] = white
-        ours = locator(image, 7)
-        ours._image[:] = image
+        ours = holding(image, 7)
         assert ours._threshold() == math.floor(naive.threshold(image))
 
 
@@ -102,37 +150,37 @@ def test_peaks(dtype, diameter):
     random = np.random.default_rng(6)
     for levels in (3, 40):
         image = random.integers(0, levels, (70, 50)).astype(dtype)
-        ours = locator(image, diameter)
-        ours._image[:] = image
-        n = ours._candidates()
+        ours = holding(image, diameter)
+        n = ours._candidates(1.0, -1.0)  # of any mass
         expected = naive.peaks(image, ours._window, diameter // 2, naive.threshold(image))
         np.testing.assert_array_equal(ours._places[:n], expected)
         assert n > 0 or levels == 3
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("diameter", [3, 9, 15])
-def test_candidates_without_a_heavy_square_in_reach_go(diameter):
+def test_candidates_without_a_heavy_square_in_reach_go(dtype, diameter):
     random = np.random.default_rng(11)
-    image = random.integers(0, 4, (60, 85)).astype(np.uint8)
-    image[20:23, 30:33] = 255  # the sums of a full square of 15 pixels fit too
-    image[40:, 70:] = 255 if diameter == 15 else 3
-    half, scale = diameter // 2, 1.7
-    least = np.sort([naive.heaviest_square(image, diameter, y, 10, 9) for y in range(half, 60 - half)])[-3] / scale
-    ours = locator(image, diameter)
-    ours._image[:] = image
-    middles = np.arange(image.size).reshape(image.shape)[half : 60 - half, half : 85 - half].ravel()
-    ours._places[: middles.size] = middles
-    left = ours._places[: ours._without_faint(middles.size, scale, least)]
-    assert 0 < left.size < middles.size
+    white = np.iinfo(dtype).max
+    image = random.integers(0, 12, (60, 85)).astype(dtype)
+    image[20:23, 30:33] = white  # the sums of a full square of 15 pixels fit too
+    image[40:, 70:] = white if diameter == 15 else 11
+    scale = 1.7
+    least = (naive.heaviest_square(image, diameter, 21, 31, 0) - 1) / scale
+    ours, of_any_mass = holding(image, diameter), holding(image, diameter)
+    everything = of_any_mass._places[: of_any_mass._candidates(scale, -1.0)]
+    left = ours._places[: ours._candidates(scale, least)]
+    assert 0 < left.size < everything.size
     assert (np.diff(left) > 0).all()
+    assert set(left) <= set(everything)
     # None goes that could be a spot, and none stays that is further from one than blocks reach.
-    for reach, kept in ((9, middles), (4 * BLOCK - 1, left)):
-        heaviest = [naive.heaviest_square(image, diameter, p // 85, p % 85, reach) for p in kept]
+    for reach, bound, kept in (
+        (9, naive.heaviest_square, everything), (4 * BLOCK - 1, naive.heaviest_columns, left)
+    ):  # fmt: skip
+        heaviest = [bound(image, diameter, p // 85, p % 85, reach) for p in kept]
         heavy = kept[np.array(heaviest) / scale > least]
         assert set(heavy) <= set(left)
     assert set(heavy) == set(left)
-    # Fewer than one of 200 pixels are not worth it, and stay.
-    assert ours._without_faint(20, scale, 1e9) == 20
 
 
 @pytest.mark.parametrize("separation", [4, 10, 32])
@@ -157,14 +205,12 @@ def test_background_and_its_noise(dtype, diameter):
     # A word is 64 pixels: rows that end inside one, with one, and just beyond one.
     for share, width in ((0.0, 83), (0.002, 83), (0.02, 50), (0.002, 64), (0.002, 128), (0.002, 129), (1.0, 83)):
         frame = textured(dtype, 9, width=width)
-        ours = locator(frame, diameter)
-        ours._image[:] = random.random(frame.shape) < share
+        ours = holding((random.random(frame.shape) < share).astype(dtype), diameter)
         dark = naive.background(ours._image, diameter // 2)
         with np.errstate(invalid="ignore"):
             masses = np.array([4e6, 5e7])
             ep = ours._static_error(frame, masses)
-        bits = np.unpackbits(ours._dilation_memory[-1].astype("<u8").view(np.uint8), axis=1, bitorder="little")
-        np.testing.assert_array_equal(bits[:, :width], dark)
+        np.testing.assert_array_equal(unpacked(ours._dilation_memory[-1], width), dark)
         if not dark.any():
             assert np.isnan(ep).all()
             continue

@@ -1,7 +1,7 @@
 """trackpy's feature finding in a fraction of its time: the same rows, to the last bit.
 
 ``trackpy.locate`` makes a dozen arrays of the frame's size in float64. Here a frame goes through a few kernels, in
-the order of :mod:`nta.detection.fused_bandpass`, :mod:`nta.detection.fused_peaks` and
+the order of :mod:`nta.detection.fused_bandpass`, :mod:`nta.detection.fused_exact`, :mod:`nta.detection.fused_peaks` and
 :mod:`nta.detection.fused_features`, whose working memory is kept from frame to frame. Columns, order of rows and
 values are those of :mod:`nta.detection.trackpy_engine`; only ``ep`` may differ, by the rounding of a deviation.
 """
@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.detection.fused_bandpass import (
-    GAUSSIAN_REACH,
-    MEAN_ROWS,
-    bandpass_8,
-    bandpass_16,
-    exact_8,
-    exact_16,
-    find_brightest,
+from nta.detection.fused_bandpass import GAUSSIAN_REACH, bandpass_8, bandpass_8_16, bandpass_16
+from nta.detection.fused_exact import (
+    SIDE,
+    promising_maximum_8,
+    promising_maximum_16,
+    settle_8,
+    settle_8_16,
+    settle_16,
 )
 from nta.detection.fused_features import (
     MAX_ITERATIONS,
@@ -31,17 +31,17 @@ from nta.detection.fused_features import (
     find_background,
     keep_separate,
     refine_8,
+    refine_8_16,
     refine_16,
 )
 from nta.detection.fused_peaks import (
     BLOCK,
     count_up_to_8,
     count_up_to_16,
-    drop_faint,
+    near_heavy_8,
+    near_heavy_16,
     peaks_8,
     peaks_16,
-    rescale_8,
-    rescale_16,
 )
 from nta.errors import UsageError
 
@@ -52,15 +52,12 @@ _PERCENTILE: Final = 64.0
 # A few pixels of some rows tell roughly where the percentile lies: these shares of them are looked at first.
 _SAMPLE_ROWS: Final = 32
 _SAMPLE_STEP: Final = 16
-_SAMPLE_SHARES: Final = (0.6, 0.64, 0.68)
-_KERNELS: Final[dict[str, tuple[Any, ...]]] = {
-    "uint8": (bandpass_8, exact_8, rescale_8, count_up_to_8, peaks_8, refine_8, background_sums_8),
-    "uint16": (bandpass_16, exact_16, rescale_16, count_up_to_16, peaks_16, refine_16, background_sums_16),
-}
-# More than one candidate for so many pixels are screened before they are refined; up to this diameter.
-_WORTH_SCREENING: Final = 200
+_SAMPLE_SHARES: Final = (0.62, 0.64, 0.66)
+# In 8 bits candidates are screened up to this diameter.
 _MOST_SCREENED: Final = 15
+_REACH: Final = MAX_ITERATIONS - 1
 _FLOAT32_ROUNDING: Final = 2.0**-24
+_WORD_BITS: Final = 64
 
 # What the band-passed frame may be off by, in units of the Gaussian above the ground. On each axis a weight is rounded,
 # and its product; the sums from the outermost pair inwards are 0.009, 0.117, 0.60 and 1 of the whole, and each is
@@ -70,6 +67,38 @@ _ROUNDING: Final = 9 * _FLOAT32_ROUNDING
 # The rounding to float32 at the end, that of the scale, of the product and of the comparison, twice as much
 # as needed.
 _GROWTH: Final = 8 * _FLOAT32_ROUNDING
+# What holds the sums of 31 pixels below each other, and of a block of 16 x 16.
+_COLUMN_SUMS: Final = {"uint8": np.uint16, "uint16": np.int32}
+# The first scale is no larger than that of such a maximum, so that products stay within the whole numbers.
+_LEAST_MAXIMUM: Final = 2.0
+
+
+class _Kernels(NamedTuple):
+    """The kernels for one type of raw pixels and one of results."""
+
+    promising_maximum: Any
+    bandpass: Any
+    settle: Any
+    count_up_to: Any
+    near_heavy: Any
+    peaks: Any
+    refine: Any
+    background_sums: Any
+
+
+_KERNELS: Final = {
+    ("uint8", "uint8"): _Kernels(
+        promising_maximum_8, bandpass_8, settle_8, count_up_to_8, near_heavy_8, peaks_8, refine_8, background_sums_8
+    ),
+    ("uint8", "uint16"): _Kernels(
+        promising_maximum_8, bandpass_8_16, settle_8_16, count_up_to_16, near_heavy_16, peaks_16, refine_8_16,
+        background_sums_8,
+    ),
+    ("uint16", "uint16"): _Kernels(
+        promising_maximum_16, bandpass_16, settle_16, count_up_to_16, near_heavy_16, peaks_16, refine_16,
+        background_sums_16,
+    ),
+}  # fmt: skip
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 _CountUpTo = Callable[[Frame, int, int, int, NDArray[np.uint8]], tuple[int, int, int]]
@@ -87,9 +116,11 @@ def locate(frame: Frame, diameter_px: int, min_mass: float, *, invert: bool, gai
 class _LevelCounts:
     """Counts of the pixels up to some grey levels, three at a time, until a rank is pinned to its level."""
 
-    def __init__(self, image: Frame, white: int, count_up_to: _CountUpTo, columns: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, image: Frame, white: int, n_dark: int, count_up_to: _CountUpTo, columns: NDArray[np.uint8]
+    ) -> None:
         self._image, self._count_up_to, self._columns = image, count_up_to, columns
-        self.known = {-1: 0, white: image.size}
+        self.known = {-1: 0, 0: n_dark, white: image.size}
 
     def ask(self, first: int, second: int, third: int) -> None:
         levels = (first, second, third)
@@ -111,7 +142,7 @@ class _LevelCounts:
 class Locator:
     """Finds spots in frames of one size, with working memory that is kept from frame to frame.
 
-    About 10 bytes a pixel. Not to be shared between threads: one for each.
+    About 10 bytes a pixel, of which half are hardly used. Not to be shared between threads: one for each.
 
     Parameters
     ----------
@@ -131,7 +162,7 @@ class Locator:
     def __init__(self, height: int, width: int, dtype: np.dtype[Any], diameter_px: int) -> None:
         if diameter_px not in DIAMETERS:
             raise UsageError(f"a spot diameter of {diameter_px} px is not an odd number from 3 to 31; give one that is")
-        if dtype.name not in _KERNELS:
+        if dtype.name not in ("uint8", "uint16"):
             raise UsageError(f"pixels of {dtype.name} cannot be searched; convert them to uint8 or uint16")
         self.height, self.width, self.dtype, self.diameter_px = height, width, dtype, diameter_px
         self._white = int(np.iinfo(dtype).max)
@@ -159,51 +190,62 @@ class Locator:
     def _set_up_frame_memory(self) -> None:
         shape, n_pixels = (self.height, self.width), self.height * self.width
         self._raw = np.empty(shape, dtype=self.dtype)
-        self._filtered = np.empty(shape, dtype=np.float32)
         self._image = np.empty(shape, dtype=self.dtype)
-        n_words, radius = -(-self.width // 64), self.diameter_px // 2
+        n_words, radius = -(-self.width // _WORD_BITS), self.diameter_px // 2
+        self._bits = np.zeros((self.height, n_words + 2), dtype=np.uint64)
         self._dilation_memory = (
-            np.zeros((self.height, 8 * n_words), dtype=np.uint64),
-            np.empty(8 * n_words, dtype=np.uint64),
             np.zeros((radius + 1, self.diameter_px + 1, n_words + 2), dtype=np.uint64),
             np.empty((self.height, n_words), dtype=np.uint64),
         )
         self._places = np.empty(n_pixels + 8, dtype=np.int32)  # room to write places that do not stay
+        self._means = np.empty(n_pixels + 8, dtype=np.float32)
         cells = (self.height // (self.diameter_px + 1) + 1, self.width // (self.diameter_px + 1) + 1)
         self._cells = np.empty(cells, dtype=np.int32)
 
     def _set_up_row_memory(self) -> None:
         width, diameter = self.width, self.diameter_px
         whole = np.uint16 if self.dtype == np.uint8 else np.int32
-        self._blank = np.zeros(width, dtype=self.dtype)
+        self._blanks = {name: np.zeros(width, dtype=name) for name in ("uint8", "uint16")}
+        self._columns = {name: np.empty(width, dtype=sums) for name, sums in _COLUMN_SUMS.items()}
+        self._slack = np.zeros((2, width), dtype=np.float32)
+        self._flag_words = np.zeros(-(-width // 8), dtype=np.uint64)
+        self._flags = self._flag_words.view(np.uint8)
+        lit_words = np.zeros(8 * -(-width // _WORD_BITS), dtype=np.uint64)
         self._bandpass_memory = (
             np.zeros((2, width + 2 * GAUSSIAN_REACH), dtype=np.float32),
-            np.empty(width, dtype=whole),
             np.empty(width + diameter - 1, dtype=self.dtype),
             np.empty(width + diameter - 1, dtype=whole),
             np.empty(width, dtype=whole),
-            np.empty(width, dtype=np.float32),
+            np.zeros(self._flags.size, dtype=np.float32),
+            self._slack,
+            self._flags,
+            self._flag_words,
+            lit_words.view(np.uint8),
+            lit_words,
+            np.empty_like(lit_words),
         )
-        self._means = np.empty((-(-self.height // MEAN_ROWS), width), dtype=np.float32)
-        self._exact_memory = np.empty(width + 2 * GAUSSIAN_REACH)
-        self._column_maxima = np.empty(width, dtype=np.float32)
-        self._flag_words = np.zeros(-(-width // 8), dtype=np.uint64)
-        self._flags = self._flag_words.view(np.uint8)
+        self._down = np.empty(width + 2 * GAUSSIAN_REACH)
+        blocks = -(-self.height // SIDE) * -(-width // SIDE)
+        self._maximum_memory = {
+            name: (*(np.empty(width, dtype=sums) for _ in range(3)), np.empty(blocks))
+            for name, sums in _COLUMN_SUMS.items()
+        }
         self._column_counts = np.empty((3, width), dtype=np.uint8)
         self._window = int(2 * (diameter + 1) / math.sqrt(2))
         self._peak_memory = (
             np.empty((1 << self._window.bit_length(), width), dtype=self.dtype),
             np.zeros((3, width + self._window - 1), dtype=self.dtype),
         )
-        self._faint_memory = self._memory_for_faint() if self.dtype == np.uint8 and diameter <= _MOST_SCREENED else None
+        self._set_up_screening(whole)
 
-    def _memory_for_faint(self) -> tuple[NDArray[Any], ...] | None:
-        n_rows, n_columns = (size - self.diameter_px + 1 for size in (self.height, self.width))
-        if min(n_rows, n_columns) < 1:
-            return None
-        sums = [np.empty(size, dtype=np.uint16) for size in (self.width, self.width, n_columns, n_columns)]
+    def _set_up_screening(self, whole: type[np.integer[Any]]) -> None:
+        n_rows, n_columns = (max(size - self.diameter_px + 1, 1) for size in (self.height, self.width))
+        sums = [np.empty(size, dtype=whole) for size in (self.width, self.width, self.width, n_columns)]
         blocks = -(-n_rows // BLOCK), -(-n_columns // BLOCK)
-        return (*sums, np.empty(blocks, dtype=np.uint8), np.empty(blocks, dtype=np.uint8))
+        self._is_near = np.ones(blocks, dtype=np.uint8)
+        self._heavy_memory = (*sums, np.empty(blocks, dtype=np.uint8), self._is_near)
+        near_words = np.empty(blocks[1], dtype=np.uint64)
+        self._near_memory = self._is_near, near_words.view(np.uint8), near_words
 
     def locate(self, frame: Frame, min_mass: float, *, invert: bool, gain: int = 1) -> NDArray[np.float64]:
         """Return trackpy's features of one frame, (n, 8) in the order of ``trackpy_engine.FEATURE_COLUMNS``.
@@ -220,14 +262,16 @@ class Locator:
             Factor on all pixels, which then reach to the largest uint16; masses are given in grey levels of
             ``frame`` all the same.
         """
-        raw, min_mass = self._prepared(frame, invert, gain), min_mass * gain
-        scale = self._bandpass(raw)
+        raw, raw_gain = self._prepared(frame, invert, gain)
+        kernels, min_mass = _KERNELS[raw.dtype.name, self.dtype.name], min_mass * gain
+        scale = self._bandpass(raw, raw_gain)
         if scale is None:
             return np.empty((0, N_COLUMNS))
-        n_candidates = self._without_faint(self._candidates(), scale, min_mass)
+        n_candidates = self._candidates(scale, min_mass)
         features = np.empty((n_candidates, N_COLUMNS))
-        *_, refine, _ = _KERNELS[self.dtype.name]
-        n_features = refine(raw, self._image, self._places, n_candidates, *self._disc, scale, min_mass, features)
+        n_features = kernels.refine(
+            raw, self._image, self._places, n_candidates, *self._disc, scale, min_mass, features
+        )
         if n_features == 0:
             return np.empty((0, N_COLUMNS))
         is_kept = np.empty(n_features, dtype=np.bool_)
@@ -236,27 +280,36 @@ class Locator:
         features = features[:n_features][is_kept]
         features[:, [2, 5]] /= scale
         features[:, 7] = self._static_error(raw, features[:, 6])
+        features[:, 6] *= raw_gain
         features[:, [2, 5, 6]] /= gain
         return features
 
-    def _prepared(self, frame: Frame, invert: bool, gain: int) -> Frame:
-        """Return the frame as the kernels take it: contiguous, writeable, with bright spots, times ``gain``."""
+    def _prepared(self, frame: Frame, invert: bool, gain: int) -> tuple[Frame, int]:
+        """Return the frame as the kernels take it, contiguous, writeable, with bright spots, and the gain left to them.
+
+        Pixels of 8 bits are made brighter by the kernels themselves where that rounds nothing.
+        """
         dtype = self.dtype if gain == 1 else frame.dtype
         if frame.shape != self._raw.shape or frame.dtype != dtype or (gain != 1 and self.dtype != np.uint16):
             raise UsageError(
                 f"a frame of {frame.shape} {frame.dtype} does not fit memory for {(self.height, self.width)} "
                 f"{self.dtype}; make a Locator for it"
             )
-        if gain != 1:
+        is_exact = gain.bit_count() == 1 and np.iinfo(frame.dtype).max * gain <= self._white
+        left = gain if frame.dtype == np.uint8 and is_exact and not invert else 1
+        if gain != left:
             self._amplify(frame, gain)
             frame = self._raw
         if invert:
             np.bitwise_xor(frame, self._white, out=self._raw)
         elif frame.flags.c_contiguous and frame.flags.writeable:
-            return frame
+            return frame, left
+        elif left != 1:
+            frame = frame.copy()  # the kernels' own memory is of 16 bits
+            return frame, left
         else:
             np.copyto(self._raw, frame)
-        return self._raw
+        return self._raw, left
 
     def _amplify(self, frame: Frame, gain: int) -> None:
         """Write the frame times ``gain`` to ``_raw``, white where that is beyond the largest uint16."""
@@ -265,70 +318,69 @@ class Locator:
         else:
             self._raw[:] = np.minimum(frame.astype(np.uint32) * np.uint32(gain), self._white)
 
-    def _bandpass(self, raw: Frame) -> float | None:
-        """Fill ``_image`` with the band-passed frame in whole numbers; return its scale, None if black."""
-        bandpass, exact, rescale, *_ = _KERNELS[self.dtype.name]
-        bound = _ROUNDING * self._white
-        filtered, places = self._filtered, self._places
-        results = filtered, self._column_maxima, self._means
-        weights, ground = self._weights.astype(np.float32), np.float32(raw.min())
-        bandpass(raw, self._blank, weights, self.diameter_px, ground, *self._bandpass_memory, *results)
-        self._allow_for_edges(2.0 * ground)
-        maximum = float(self._column_maxima.max())
-        if maximum + bound + _GROWTH * maximum < 1.0:
-            return None
-        level = maximum - 2 * (bound + _GROWTH * maximum)
-        n_brightest = find_brightest(filtered, self._column_maxima, level, places)
-        values = np.empty(n_brightest)
-        exact(raw, self._weights, filtered, places, n_brightest, self._exact_memory, values)
-        maximum = float(values.max(initial=0.0))
-        if maximum < 1.0:
-            return None
-        scale = self._white / maximum
+    def _bandpass(self, raw: Frame, gain: int = 1) -> float | None:
+        """Fill ``_image`` and ``_bits`` with the band-passed frame in whole numbers; return its scale, None if black.
+
+        The scale is that of the frame's brightest pixel, which is known when all are. One is guessed, and the frame is
+        band-passed with its scale; pixels that may exceed it are looked at again, and a guess that was wrong costs
+        the frame a second time.
+        """
+        kernels, weights = _KERNELS[raw.dtype.name, self.dtype.name], self._weights
+        ground = float(raw.min())
+        self._set_slack(2.0 * _ROUNDING * gain * ground)
+        asked = weights.astype(np.float32), self.diameter_px, gain, np.float32(ground)
+        memory = *self._maximum_memory[raw.dtype.name], self._down
+        top = kernels.promising_maximum(raw, weights, self.diameter_px, gain, *memory)
+        largest = max(top, _LEAST_MAXIMUM)
+        smooth, *rows = self._bandpass_memory
+        while True:
+            scale = self._white / largest
+            reached = np.nextafter(np.float32(top), np.float32(0.0))
+            limits = np.float32(scale), np.float32(_ROUNDING), np.float32(_ROUNDING + _GROWTH), reached
+            places = self._places, self._means
+            n_open = kernels.bandpass(
+                raw, self._blanks[raw.dtype.name], *asked, *limits, smooth, self._columns[raw.dtype.name], *rows,
+                self._image, self._bits, *places,
+            )  # fmt: skip
+            maximum = kernels.settle(
+                raw, weights, gain, gain * ground, scale, *places, n_open, self._down, self._image, self._bits
+            )
+            if maximum < 1.0:
+                return None
+            if maximum == largest:
+                return float(scale)
+            top = largest = maximum
+
+    def _set_slack(self, allowance: float) -> None:
+        """Allow for the edges, beyond which is nothing: as far below the ground as that lies above."""
+        self._slack[0, :GAUSSIAN_REACH] = allowance
+        self._slack[0, -GAUSSIAN_REACH:] = allowance
+        self._slack[1] = allowance
+
+    def _candidates(self, scale: float, min_mass: float) -> int:
+        """Write the places of the local maxima that may become spots to ``_places``; return how many there are."""
+        if min(self.height, self.width) < self.diameter_px:
+            return 0
+        kernels = _KERNELS[self.dtype.name, self.dtype.name]
+        if self.dtype == np.uint16 or self.diameter_px <= _MOST_SCREENED:
+            kernels.near_heavy(self._image, self.diameter_px, _REACH, scale, min_mass, *self._heavy_memory)
+        asked = self._window, self.diameter_px // 2, _REACH, self._threshold()
         flags = self._flags, self._flag_words
-        n_open = rescale(filtered, self._means, scale, _ROUNDING, _GROWTH, *flags, self._image, places)
-        values = np.empty(n_open)
-        exact(raw, self._weights, filtered, places, n_open, self._exact_memory, values)
-        self._image.reshape(-1)[places[:n_open]] = np.where(values >= 1.0, scale * values, 0.0)
-        return scale
-
-    def _allow_for_edges(self, allowance: np.float32) -> None:
-        """Raise the means near the edges, beyond which is nothing: as far below the ground as that lies above."""
-        means, last_rows = self._means, max(self.height - GAUSSIAN_REACH, 0) // MEAN_ROWS
-        means[0] += allowance
-        means[last_rows:] += allowance
-        means[:, :GAUSSIAN_REACH] += allowance
-        means[:, -GAUSSIAN_REACH:] += allowance
-
-    def _candidates(self) -> int:
-        """Write the places of the local maxima to ``_places`` and return how many there are."""
-        peaks = _KERNELS[self.dtype.name][4]
-        flags = (self._flags, self._flag_words)
-        threshold = self._threshold()
-        margin = self.diameter_px // 2
-        found: int = peaks(self._image, self._window, margin, threshold, *self._peak_memory, *flags, self._places)
-        return found
-
-    def _without_faint(self, n_candidates: int, scale: float, min_mass: float) -> int:
-        """Take candidates out of ``_places`` that no refining makes a spot, where that is worth it; return the rest."""
-        if self._faint_memory is None or n_candidates * _WORTH_SCREENING < self._image.size:
-            return n_candidates
-        drop: Callable[..., int] = drop_faint
-        asked = self.diameter_px, MAX_ITERATIONS - 1, scale, min_mass
-        return drop(self._image, *asked, *self._faint_memory, self._places, n_candidates)
+        return int(kernels.peaks(self._image, *asked, *self._near_memory, *self._peak_memory, *flags, self._places))
 
     def _threshold(self) -> int:
         """Return the 64th percentile of the pixels that are not zero, cut to a whole number.
 
         numpy's linear method: between the pixels of two ranks, as far as the rank wanted lies between them.
         """
+        kernels = _KERNELS[self.dtype.name, self.dtype.name]
         sample = self._image[:: max(self.height // _SAMPLE_ROWS, 1), ::_SAMPLE_STEP]
         lit = np.sort(sample[sample > 0])
-        guesses = [0, 0, 0] if lit.size == 0 else lit[[int(share * (lit.size - 1)) for share in _SAMPLE_SHARES]]
-        counts = _LevelCounts(self._image, self._white, _KERNELS[self.dtype.name][3], self._column_counts)
-        counts.ask(0, int(guesses[0]), int(guesses[-1]))
-        n_dark = counts.known[0]
-        n_lit = self._image.size - n_dark
+        low, middle, high = (int(lit[int(share * (lit.size - 1))]) if lit.size else 1 for share in _SAMPLE_SHARES)
+        n_lit = int(np.bitwise_count(self._bits).sum(dtype=np.int64))
+        n_dark = self._image.size - n_lit
+        counts = _LevelCounts(self._image, self._white, n_dark, kernels.count_up_to, self._column_counts)
+        counts.ask(min(low, middle - 1), middle, min(max(high, middle + 1), self._white))
         place = (n_lit - 1) * (_PERCENTILE / 100.0)
         rank = math.floor(place)
         below, above = (counts.level_of_rank(n_dark + min(rank + more, n_lit - 1)) for more in (0, 1))
@@ -338,11 +390,9 @@ class Locator:
 
     def _static_error(self, raw: Frame, raw_mass: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return trackpy's ``ep`` (Savin and Doyle 2005, Biophys. J. 88, 623)."""
-        *_, background_sums = _KERNELS[self.dtype.name]
-        lit, octets, ring, background = self._dilation_memory
-        np.not_equal(self._image, 0, out=lit.view(np.bool_)[:, : self.width])
-        find_background(lit, self._half_widths, octets, ring, background)
-        n, total, squares = background_sums(raw, background)
+        ring, background = self._dilation_memory
+        find_background(self._bits, self._half_widths, ring, background)
+        n, total, squares = _KERNELS[raw.dtype.name, self.dtype.name].background_sums(raw, background)
         black_level = total / n if n else math.nan
         # Whole numbers of any size: the difference does not lose digits.
         noise = math.sqrt((n * squares - total * total) / (n * n)) if n > 1 else math.nan

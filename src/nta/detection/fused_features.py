@@ -18,10 +18,9 @@ Integers = NDArray[np.int64]
 MAX_ITERATIONS: Final = 10
 SHIFT_THRESHOLD_PX: Final = 0.6
 _WORD_BITS: Final = 64
-_BYTE_BITS: Final = 8
+_ALL_BITS: Final = np.uint64(2**64 - 1)
 _HALF_BITS: Final = 32
 _HALF_MAX: Final = 2**32 - 1
-_BYTE_MAX: Final = 255
 CLOSE: Final = 1.0 - 1e-7
 """trackpy's distance, in separations, within which the fainter of two spots goes."""
 
@@ -134,12 +133,10 @@ def _refine(
     return found
 
 
-refine_8 = kernel(
-    "i8(u1[:, ::1], u1[:, ::1], i4[::1], i8, i8[::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])", is_rare=True
-)(_refine)
-refine_16 = kernel("i8(u2[:, ::1], u2[:, ::1], i4[::1], i8, i8[::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])")(
-    _refine
-)
+_REFINE: Final = "i8({}[:, ::1], {}[:, ::1], i4[::1], i8, i8[::1], i8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1])"
+refine_8 = kernel(_REFINE.format("u1", "u1"), is_rare=True)(_refine)
+refine_8_16 = kernel(_REFINE.format("u1", "u2"))(_refine)
+refine_16 = kernel(_REFINE.format("u2", "u2"), is_rare=True)(_refine)
 
 
 @kernel("void(f8[:, ::1], i8, i8, i4[:, ::1], i4[::1], b1[::1])")
@@ -182,37 +179,19 @@ def keep_separate(
                     j = np.int64(following[j])
 
 
-@inner_kernel
-def _pack(flags: Words, octets: Words, bits: Words) -> None:
-    """Write a bit to ``bits``, between its first and last word, for every byte of ``flags``, which are 0 or 1."""
-    pairs, fours, eights = np.uint64(0x0003000300030003), np.uint64(0x0000000F0000000F), np.uint64(_BYTE_MAX)
-    for i in range(flags.size):
-        word = flags[i]
-        word = (word | (word >> np.uint64(7))) & pairs
-        word = (word | (word >> np.uint64(14))) & fours
-        octets[i] = (word | (word >> np.uint64(28))) & eights
-    for k in range(bits.size - 2):
-        word = octets[_BYTE_BITS * k]
-        for i in range(1, _BYTE_BITS):
-            word |= octets[_BYTE_BITS * k + i] << np.uint64(_BYTE_BITS * i)
-        bits[k + 1] = word
-
-
-@kernel("void(u8[:, ::1], i8[::1], u8[::1], u8[:, :, ::1], u8[:, ::1])")
-def find_background(lit: Words, half_widths: Integers, octets: Words, ring: Words, background: Words) -> None:
-    """Set the bits of ``background`` where all pixels of ``lit`` within a disc are zero, and clear the others.
+@kernel("void(u8[:, ::1], i8[::1], u8[:, :, ::1], u8[:, ::1])")
+def find_background(lit: Words, half_widths: Integers, ring: Words, background: Words) -> None:
+    """Set the bits of ``background`` where no bit of ``lit`` within a disc is set, and clear the others.
 
     A pixel is a bit, 64 to a word, the first the lowest. Each row is widened by a pixel at a time up to the radius;
     the rows around a pixel's own then count as wide as the disc is at their distance.
 
     Parameters
     ----------
-    lit : (h, 8 n) uint64
-        A byte for each pixel, the first the lowest: 1 where it is not zero; 0 beyond the row's end.
+    lit : (h, n + 2) uint64
+        A bit for each pixel, from the lowest of the second word on; 0 beyond the row's end.
     half_widths : (diameter,) int64
         Reach of the disc to either side, for each of its rows.
-    octets : (8 n,) uint64
-        Scratch.
     ring : (radius + 1, diameter + 1, n + 2) uint64
         Scratch, zero at first: the last rows at every width, between words that stay zero, and a row of zeros.
     background : (h, n) uint64
@@ -224,7 +203,7 @@ def find_background(lit: Words, half_widths: Integers, octets: Words, ring: Word
     one, top = np.uint64(1), np.uint64(_WORD_BITS - 1)
     for y in range(height + radius):
         if y < height:
-            _pack(lit[y], octets, ring[0, y % n_rows])
+            ring[0, y % n_rows, :] = lit[y]
             for reach in range(1, radius + 1):
                 narrow, wider = ring[reach - 1, y % n_rows], ring[reach, y % n_rows]
                 for k in range(1, n_words + 1):
@@ -256,7 +235,16 @@ def _background_sums(raw: Pixels, background: Words) -> tuple[int, int, int]:
     for y in range(height):
         for number in range(background.shape[1]):
             word = background[y, number]
-            if word != 0:
+            if word == _ALL_BITS and (number + 1) * _WORD_BITS <= width:
+                row = raw[y, number * _WORD_BITS : (number + 1) * _WORD_BITS]
+                in_word, squared = np.uint64(0), np.uint64(0)
+                for x in range(_WORD_BITS):
+                    in_word += np.uint64(row[x])
+                    squared += np.uint64(row[x]) * np.uint64(row[x])
+                count += np.uint64(_WORD_BITS)
+                total += in_word
+                squares += squared
+            elif word != 0:
                 row = raw[y, number * _WORD_BITS : min((number + 1) * _WORD_BITS, width)]
                 for x in range(row.size):
                     is_background = (word >> np.uint64(x)) & one
@@ -268,5 +256,5 @@ def _background_sums(raw: Pixels, background: Words) -> tuple[int, int, int]:
     return sums[0], sums[1], sums[2]
 
 
-background_sums_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u8[:, ::1])", is_rare=True)(_background_sums)
-background_sums_16 = kernel("UniTuple(i8, 3)(u2[:, ::1], u8[:, ::1])")(_background_sums)
+background_sums_8 = kernel("UniTuple(i8, 3)(u1[:, ::1], u8[:, ::1])")(_background_sums)
+background_sums_16 = kernel("UniTuple(i8, 3)(u2[:, ::1], u8[:, ::1])", is_rare=True)(_background_sums)

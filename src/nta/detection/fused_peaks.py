@@ -1,7 +1,4 @@
-"""The stages of the fused detector from the band-passed frame to candidates: whole numbers, percentile, local maxima.
-
-What :mod:`nta.detection.fused_bandpass` says of pixels of 8 and 16 bits holds here too.
-"""
+"""The stages of the fused detector from the band-passed frame to candidates: percentile, local maxima, weight."""
 
 from __future__ import annotations
 
@@ -11,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nta.compilation import inner_kernel, kernel
-from nta.detection.fused_bandpass import MEAN_ROWS, box_sums
+from nta.detection.fused_bandpass import box_sums
 
 Pixels = NDArray[Any]
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
-Singles = NDArray[np.float32]
 Places = NDArray[np.int32]
-Sums = NDArray[np.uint16]
+Whole = NDArray[Any]
 
 BLOCK: Final = 8
 """Side of the blocks of corners for which the heaviest square is kept, px."""
+
+_EVERY_BYTE: Final = np.uint64(0x0101010101010101)
 
 _WORD: Final = 8
 _BYTE_MAX: Final = 255
@@ -31,8 +29,14 @@ _BYTE_MAX: Final = 255
 def _append_flagged(flags: Bytes, flag_words: Words, first: int, places: Places, found: int) -> int:
     """Write ``first + x`` to ``places`` for every flag that is 1; return how many places there are then.
 
-    Most words are 0. In the others each place is written, and stays if the flag is 1: no branch is guessed wrong.
+    In many rows none is. In a word that is not 0 each is written, and stays if its flag is 1: no branch is guessed
+    wrong.
     """
+    of_all = np.uint64(0)
+    for word in range(flag_words.size):
+        of_all |= flag_words[word]
+    if of_all == 0:
+        return found
     for word in range(flag_words.size):
         if flag_words[word] != 0:
             for x in range(word * _WORD, (word + 1) * _WORD):
@@ -40,47 +44,6 @@ def _append_flagged(flags: Bytes, flag_words: Words, first: int, places: Places,
                 is_flagged: Any = np.int64(flags[x])
                 found += is_flagged
     return found
-
-
-def _rescale(
-    filtered: Singles,
-    means: Singles,
-    scale: float,
-    rounding: float,
-    growth: float,
-    flags: Bytes,
-    flag_words: Words,
-    image: Pixels,
-    places: Places,
-) -> int:
-    """Write ``filtered`` times ``scale``, cut to whole numbers, to ``image``; below 1 it is 0.
-
-    Returns
-    -------
-    int
-        How many pixels are left open: they are in ``places``. ``filtered`` may be off by ``rounding`` times the
-        Gaussian, which is ``filtered`` more than the mean, and by ``growth`` times itself.
-    """
-    height, width = filtered.shape
-    one, zero = np.float32(1.0), np.float32(0.0)
-    found = 0
-    for y in range(height):
-        row, out, mean = filtered[y], image[y], means[y // MEAN_ROWS]
-        for x in range(width):
-            error = rounding * (row[x] + mean[x]) + growth * row[x]
-            value = row[x] if row[x] + error >= one else zero
-            low, high = np.int32((value - error) * scale), np.int32((value + error) * scale)
-            high = high if value > zero else np.int32(0)
-            out[x] = high
-            flags[x] = (value > zero) & ((low != high) | (value - error <= one))
-        found = _append_flagged(flags, flag_words, y * width, places, found)
-    return found
-
-
-rescale_8 = kernel("i8(f4[:, ::1], f4[:, ::1], f4, f4, f4, u1[::1], u8[::1], u1[:, ::1], i4[::1])", is_rare=True)(
-    _rescale
-)
-rescale_16 = kernel("i8(f4[:, ::1], f4[:, ::1], f4, f4, f4, u1[::1], u8[::1], u2[:, ::1], i4[::1])")(_rescale)
 
 
 def _count_up_to(image: Pixels, first: int, second: int, third: int, columns: Bytes) -> tuple[int, int, int]:
@@ -116,14 +79,18 @@ def _peaks(
     image: Pixels,
     window: int,
     margin: int,
+    reach: int,
     threshold: int,
+    is_near: Bytes,
+    near: Bytes,
+    near_words: Words,
     ring: Pixels,
     rows: Pixels,
     flags: Bytes,
     flag_words: Words,
     places: Places,
 ) -> int:
-    """Write to ``places`` where ``image`` exceeds ``threshold`` and is the maximum of its window.
+    """Write to ``places`` where ``image`` exceeds ``threshold``, is the maximum of its window, and may become a spot.
 
     The window of pixel ``i`` spans ``i - (window - 1) // 2`` to ``i + window // 2`` on both axes. Maxima over
     2, 4, 8, ... pixels are made from each other, then two of them make the window: along a row in ``rows``,
@@ -131,6 +98,10 @@ def _peaks(
 
     Parameters
     ----------
+    is_near, reach
+        As in :func:`_near_heavy`.
+    near, near_words : (8 n,) uint8, the same memory as uint64
+        Scratch, for the n blocks of a row.
     ring : (power of two above ``window``, w) of the type of ``image``
     rows : (3, w + window - 1) of the type of ``image``
         Scratch; the first row is zero outside the middle.
@@ -143,7 +114,7 @@ def _peaks(
     before, ring_mask = (window - 1) // 2, ring.shape[0] - 1
     flag_words[:] = 0
     inner_flags = flags[margin : max(width - margin, margin)]
-    found = 0
+    found, block_row = 0, -1
     for fresh in range(height + window - 1):
         y = fresh - before
         target = ring[fresh & ring_mask]
@@ -177,60 +148,79 @@ def _peaks(
         if y < margin or y >= height - margin or size < window:
             continue
         highest, source = ring[y & ring_mask, margin : width - margin], image[y, margin : width - margin]
+        if max(y - margin - reach, 0) // BLOCK != block_row:
+            block_row = max(y - margin - reach, 0) // BLOCK
+            for block in range(near_words.size):
+                near_words[block] = np.uint64(is_near[block_row, block]) * _EVERY_BYTE
         for x in range(inner_flags.size):
             inner_flags[x] = (source[x] == highest[x]) & (source[x] > threshold)
+        for x in range(min(reach, inner_flags.size)):
+            inner_flags[x] &= near[0]
+        beyond = inner_flags[reach:]
+        for x in range(beyond.size):
+            beyond[x] &= near[x]
         found = _append_flagged(flags, flag_words, y * width, places, found)
     return found
 
 
-peaks_8 = kernel("i8(u1[:, ::1], i8, i8, u1, u1[:, ::1], u1[:, ::1], u1[::1], u8[::1], i4[::1])", is_rare=True)(_peaks)
-peaks_16 = kernel("i8(u2[:, ::1], i8, i8, u2, u2[:, ::1], u2[:, ::1], u1[::1], u8[::1], i4[::1])")(_peaks)
-
-
-@kernel(
-    "i8(u1[:, ::1], i8, i8, f8, f8, u2[::1], u2[::1], u2[::1], u2[::1], u1[:, ::1], u1[:, ::1], i4[::1], i8)",
-    is_rare=True,
+_PEAKS: Final = (
+    "i8({0}[:, ::1], i8, i8, i8, {0}, u1[:, ::1], u1[::1], u8[::1], {0}[:, ::1], {0}[:, ::1], u1[::1], u8[::1],i4[::1])"
 )
-def drop_faint(
-    image: Bytes,
+peaks_8 = kernel(_PEAKS.format("u1"), is_rare=True)(_peaks)
+peaks_16 = kernel(_PEAKS.format("u2"))(_peaks)
+
+
+@inner_kernel
+def _spread(is_heavy: Bytes, is_near: Bytes, n_near: int) -> None:
+    """Mark in ``is_near`` every block of which one of ``n_near`` from it on, along both axes, is in ``is_heavy``."""
+    n_rows, n_columns = is_heavy.shape
+    for row in range(n_rows):
+        own = is_heavy[row]
+        is_near[row, :] = own
+        for near in range(1, n_near):
+            for column in range(n_columns - near):
+                is_near[row, column] |= own[column + near]
+    for row in range(n_rows):
+        for near in range(row + 1, min(row + n_near, n_rows)):
+            for column in range(n_columns):
+                is_near[row, column] |= is_near[near, column]
+
+
+def _near_heavy(
+    image: Pixels,
     diameter: int,
     reach: int,
     scale: float,
     min_mass: float,
-    columns: Sums,
-    fours: Sums,
-    sums: Sums,
-    largest: Sums,
+    columns: Whole,
+    tallest: Whole,
+    fours: Whole,
+    sums: Whole,
     is_heavy: Bytes,
     is_near: Bytes,
-    places: Places,
-    n_places: int,
-) -> int:
-    """Take out the candidates near which no square of ``diameter`` pixels is as heavy as a spot must be.
+) -> None:
+    """Mark the blocks in which a candidate may become a spot: near which a square may be as heavy as one must be.
 
-    Noise of a few grey levels has tens of thousands of plateaus, which cost more to refine than all else. A disc is no
-    heavier than the square around it; a candidate's disc moves by at most ``reach``.
+    Noise has thousands of maxima, which cost more to refine than all else. A disc is no heavier than the square of
+    ``diameter`` pixels around it, and a square no heavier than its columns, each as heavy as it is for any of
+    ``BLOCK`` squares above each other; a candidate's disc moves by at most ``reach``.
 
     Parameters
     ----------
     diameter : int
-        At most 15, so that the sum of a square fits into uint16.
+        For images of uint8 at most 15, so that the sum of a square fits into uint16.
     scale, min_mass : float
         A spot's mass divided by ``scale`` exceeds ``min_mass``.
-    columns, fours, sums, largest : (w,), (w,), (w - diameter + 1,), (w - diameter + 1,)
-        Scratch: sums down the columns, what :func:`box_sums` needs, sums of squares, their maximum down the columns.
-    is_heavy, is_near : (rows of squares, squares of a row) / BLOCK, rounded up
-        Scratch: whether a square whose corner is in a block is heavy enough, and one in the blocks from it on.
-    places : (n_places or more,) int32
-        Row times w plus column, ascending.
-
-    Returns
-    -------
-    int
-        How many are left in ``places``, in their order.
+    columns, tallest, fours, sums : (w,), (w,), (w,), (w - diameter + 1,)
+        Scratch: sums down the columns, the largest of them, what :func:`box_sums` needs, and sums of those.
+    is_heavy : (rows of squares, squares of a row) / BLOCK, rounded up
+        Scratch: whether a square whose corner is in a block may be heavy enough.
+    is_near : (rows of squares, squares of a row) / BLOCK, rounded up
+        Result: what holds for a candidate whose distance to the frame's upper and left edge, less ``reach`` and half
+        the diameter, is in the block.
     """
     height, width = image.shape
-    n_rows, n_columns = is_heavy.shape
+    n_columns = is_heavy.shape[1]
     columns[:] = 0
     for y in range(height):
         entering, corner = image[y], y - diameter + 1
@@ -243,34 +233,20 @@ def drop_faint(
                 columns[x] += entering[x]
         if corner < 0:
             continue
-        box_sums(columns, fours, sums, diameter)
         if corner % BLOCK == 0:
-            largest[:] = 0
-        for x in range(sums.size):
-            largest[x] = max(largest[x], sums[x])
+            tallest[:] = 0
+        for x in range(width):
+            tallest[x] = max(tallest[x], columns[x])
         if corner % BLOCK == BLOCK - 1 or y == height - 1:
+            box_sums(tallest, fours, sums, diameter)
             for step in (1, 2, 4):  # to the largest of 8 from each on
                 for x in range(sums.size - step):
-                    largest[x] = max(largest[x], largest[x + step])
+                    sums[x] = max(sums[x], sums[x + step])
             for column in range(n_columns):
-                is_heavy[corner // BLOCK, column] = largest[column * BLOCK] / scale > min_mass
-    n_near = (2 * reach + BLOCK - 1) // BLOCK + 1
-    for row in range(n_rows):
-        is_near[row, :] = is_heavy[row]
-        for near in range(row + 1, min(row + n_near, n_rows)):
-            for column in range(n_columns):
-                is_near[row, column] |= is_heavy[near, column]
-    for row in range(n_rows):
-        is_heavy[row, :] = is_near[row]
-        for near in range(1, n_near):
-            for column in range(n_columns - near):
-                is_heavy[row, column] |= is_near[row, column + near]
-    left, y, margin = 0, 0, diameter // 2 + reach
-    for i in range(n_places):
-        while places[i] >= (y + 1) * width:
-            y += 1
-        x = places[i] - y * width
-        places[left] = places[i]
-        is_kept: Any = np.int64(is_heavy[max(y - margin, 0) // BLOCK, max(x - margin, 0) // BLOCK])
-        left += is_kept
-    return left
+                is_heavy[corner // BLOCK, column] = sums[column * BLOCK] / scale > min_mass
+    _spread(is_heavy, is_near, (2 * reach + BLOCK - 1) // BLOCK + 1)
+
+
+_NEAR_HEAVY: Final = "void({0}[:, ::1], i8, i8, f8, f8, {1}[::1], {1}[::1], {1}[::1], {1}[::1], u1[:, ::1], u1[:, ::1])"
+near_heavy_8 = kernel(_NEAR_HEAVY.format("u1", "u2"), is_rare=True)(_near_heavy)
+near_heavy_16 = kernel(_NEAR_HEAVY.format("u2", "i4"))(_near_heavy)
