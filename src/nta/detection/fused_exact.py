@@ -55,10 +55,10 @@ def _sum_inside(raw: Pixels, y: int, first: int, last: int, weights: Floats, dow
         x = k - GAUSSIAN_REACH
         down[k] = (
             raw[y, x] * w0
-            + (np.float64(raw[y - 4, x]) + np.float64(raw[y + 4, x])) * w4
-            + (np.float64(raw[y - 3, x]) + np.float64(raw[y + 3, x])) * w3
-            + (np.float64(raw[y - 2, x]) + np.float64(raw[y + 2, x])) * w2
-            + (np.float64(raw[y - 1, x]) + np.float64(raw[y + 1, x])) * w1
+            + (np.int64(raw[y - 4, x]) + np.int64(raw[y + 4, x])) * w4
+            + (np.int64(raw[y - 3, x]) + np.int64(raw[y + 3, x])) * w3
+            + (np.int64(raw[y - 2, x]) + np.int64(raw[y + 2, x])) * w2
+            + (np.int64(raw[y - 1, x]) + np.int64(raw[y + 1, x])) * w1
         )
 
 
