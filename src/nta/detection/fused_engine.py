@@ -38,8 +38,9 @@ from nta.detection.fused_peaks import (
     BLOCK,
     count_up_to_8,
     count_up_to_16,
-    near_heavy_8,
-    near_heavy_16,
+    heaviest_squares_8,
+    heaviest_squares_16,
+    near_heavy,
     peaks_8,
     peaks_16,
 )
@@ -80,7 +81,7 @@ class _Kernels(NamedTuple):
     bandpass: Any
     settle: Any
     count_up_to: Any
-    near_heavy: Any
+    heaviest_squares: Any
     peaks: Any
     refine: Any
     background_sums: Any
@@ -88,14 +89,15 @@ class _Kernels(NamedTuple):
 
 _KERNELS: Final = {
     ("uint8", "uint8"): _Kernels(
-        promising_maximum_8, bandpass_8, settle_8, count_up_to_8, near_heavy_8, peaks_8, refine_8, background_sums_8
+        promising_maximum_8, bandpass_8, settle_8, count_up_to_8, heaviest_squares_8, peaks_8, refine_8,
+        background_sums_8,
     ),
     ("uint8", "uint16"): _Kernels(
-        promising_maximum_8, bandpass_8_16, settle_8_16, count_up_to_16, near_heavy_16, peaks_16, refine_8_16,
+        promising_maximum_8, bandpass_8_16, settle_8_16, count_up_to_16, heaviest_squares_16, peaks_16, refine_8_16,
         background_sums_8,
     ),
     ("uint16", "uint16"): _Kernels(
-        promising_maximum_16, bandpass_16, settle_16, count_up_to_16, near_heavy_16, peaks_16, refine_16,
+        promising_maximum_16, bandpass_16, settle_16, count_up_to_16, heaviest_squares_16, peaks_16, refine_16,
         background_sums_16,
     ),
 }  # fmt: skip
@@ -242,10 +244,10 @@ class Locator:
         n_rows, n_columns = (max(size - self.diameter_px + 1, 1) for size in (self.height, self.width))
         sums = [np.empty(size, dtype=whole) for size in (self.width, self.width, self.width, n_columns)]
         blocks = -(-n_rows // BLOCK), -(-n_columns // BLOCK)
-        self._is_near = np.ones(blocks, dtype=np.uint8)
-        self._heavy_memory = (*sums, np.empty(blocks, dtype=np.uint8), self._is_near)
+        self._is_near = np.ones(blocks, dtype=np.bool_)
+        self._heavy_memory = (*sums, np.empty(blocks, dtype=whole))
         near_words = np.empty(blocks[1], dtype=np.uint64)
-        self._near_memory = self._is_near, near_words.view(np.uint8), near_words
+        self._near_memory = self._is_near.view(np.uint8), near_words.view(np.uint8), near_words
 
     def locate(self, frame: Frame, min_mass: float, *, invert: bool, gain: int = 1) -> NDArray[np.float64]:
         """Return trackpy's features of one frame, (n, 8) in the order of ``trackpy_engine.FEATURE_COLUMNS``.
@@ -363,7 +365,9 @@ class Locator:
             return 0
         kernels = _KERNELS[self.dtype.name, self.dtype.name]
         if self.dtype == np.uint16 or self.diameter_px <= _MOST_SCREENED:
-            kernels.near_heavy(self._image, self.diameter_px, _REACH, scale, min_mass, *self._heavy_memory)
+            blank = self._blanks[self.dtype.name]
+            kernels.heaviest_squares(self._image, blank, self.diameter_px, *self._heavy_memory)
+            near_heavy(self._heavy_memory[-1] / scale > min_mass, _REACH, self._is_near)
         asked = self._window, self.diameter_px // 2, _REACH, self._threshold()
         flags = self._flags, self._flag_words
         return int(kernels.peaks(self._image, *asked, *self._near_memory, *self._peak_memory, *flags, self._places))

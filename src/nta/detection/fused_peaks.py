@@ -99,7 +99,7 @@ def _peaks(
     Parameters
     ----------
     is_near, reach
-        As in :func:`_near_heavy`.
+        As in :func:`near_heavy`.
     near, near_words : (8 n,) uint8, the same memory as uint64
         Scratch, for the n blocks of a row.
     ring : (power of two above ``window``, w) of the type of ``image``
@@ -170,67 +170,38 @@ peaks_8 = kernel(_PEAKS.format("u1"), is_rare=True)(_peaks)
 peaks_16 = kernel(_PEAKS.format("u2"))(_peaks)
 
 
-@inner_kernel
-def _spread(is_heavy: Bytes, is_near: Bytes, n_near: int) -> None:
-    """Mark in ``is_near`` every block of which one of ``n_near`` from it on, along both axes, is in ``is_heavy``."""
-    n_rows, n_columns = is_heavy.shape
-    for row in range(n_rows):
-        own = is_heavy[row]
-        is_near[row, :] = own
-        for near in range(1, n_near):
-            for column in range(n_columns - near):
-                is_near[row, column] |= own[column + near]
-    for row in range(n_rows):
-        for near in range(row + 1, min(row + n_near, n_rows)):
-            for column in range(n_columns):
-                is_near[row, column] |= is_near[near, column]
-
-
-def _near_heavy(
+def _heaviest_squares(
     image: Pixels,
+    blank: Pixels,
     diameter: int,
-    reach: int,
-    scale: float,
-    min_mass: float,
     columns: Whole,
     tallest: Whole,
     fours: Whole,
     sums: Whole,
-    is_heavy: Bytes,
-    is_near: Bytes,
+    heaviest: Whole,
 ) -> None:
-    """Mark the blocks in which a candidate may become a spot: near which a square may be as heavy as one must be.
+    """Write to ``heaviest`` what no square of ``diameter`` pixels with its first corner in a block exceeds.
 
-    Noise has thousands of maxima, which cost more to refine than all else. A disc is no heavier than the square of
-    ``diameter`` pixels around it, and a square no heavier than its columns, each as heavy as it is for any of
-    ``BLOCK`` squares above each other; a candidate's disc moves by at most ``reach``.
+    A square is no heavier than its columns, each as heavy as it is for any of ``BLOCK`` squares above each other.
 
     Parameters
     ----------
+    blank : (w,) of the type of ``image``
+        Zeros.
     diameter : int
         For images of uint8 at most 15, so that the sum of a square fits into uint16.
-    scale, min_mass : float
-        A spot's mass divided by ``scale`` exceeds ``min_mass``.
     columns, tallest, fours, sums : (w,), (w,), (w,), (w - diameter + 1,)
         Scratch: sums down the columns, the largest of them, what :func:`box_sums` needs, and sums of those.
-    is_heavy : (rows of squares, squares of a row) / BLOCK, rounded up
-        Scratch: whether a square whose corner is in a block may be heavy enough.
-    is_near : (rows of squares, squares of a row) / BLOCK, rounded up
-        Result: what holds for a candidate whose distance to the frame's upper and left edge, less ``reach`` and half
-        the diameter, is in the block.
+    heaviest : (rows of squares, squares of a row) / BLOCK, rounded up
+        Result.
     """
     height, width = image.shape
-    n_columns = is_heavy.shape[1]
     columns[:] = 0
     for y in range(height):
-        entering, corner = image[y], y - diameter + 1
-        if corner > 0:
-            leaving = image[corner - 1]
-            for x in range(width):
-                columns[x] = np.int64(columns[x]) + np.int64(entering[x]) - np.int64(leaving[x])
-        else:
-            for x in range(width):
-                columns[x] += entering[x]
+        corner = y - diameter + 1
+        entering, leaving = image[y], image[corner - 1] if corner > 0 else blank
+        for x in range(width):
+            columns[x] = np.int64(columns[x]) + np.int64(entering[x]) - np.int64(leaving[x])
         if corner < 0:
             continue
         if corner % BLOCK == 0:
@@ -239,14 +210,38 @@ def _near_heavy(
             tallest[x] = max(tallest[x], columns[x])
         if corner % BLOCK == BLOCK - 1 or y == height - 1:
             box_sums(tallest, fours, sums, diameter)
-            for step in (1, 2, 4):  # to the largest of 8 from each on
+            step = 1
+            while step < BLOCK:  # to the largest of 8 from each on
                 for x in range(sums.size - step):
                     sums[x] = max(sums[x], sums[x + step])
-            for column in range(n_columns):
-                is_heavy[corner // BLOCK, column] = sums[column * BLOCK] / scale > min_mass
-    _spread(is_heavy, is_near, (2 * reach + BLOCK - 1) // BLOCK + 1)
+                step *= 2
+            for column in range(heaviest.shape[1]):
+                heaviest[corner // BLOCK, column] = sums[column * BLOCK]
 
 
-_NEAR_HEAVY: Final = "void({0}[:, ::1], i8, i8, f8, f8, {1}[::1], {1}[::1], {1}[::1], {1}[::1], u1[:, ::1], u1[:, ::1])"
-near_heavy_8 = kernel(_NEAR_HEAVY.format("u1", "u2"), is_rare=True)(_near_heavy)
-near_heavy_16 = kernel(_NEAR_HEAVY.format("u2", "i4"))(_near_heavy)
+_HEAVIEST: Final = "void({0}[:, ::1], {0}[::1], i8, {1}[::1], {1}[::1], {1}[::1], {1}[::1], {1}[:, ::1])"
+heaviest_squares_8 = kernel(_HEAVIEST.format("u1", "u2"), is_rare=True)(_heaviest_squares)
+heaviest_squares_16 = kernel(_HEAVIEST.format("u2", "i4"))(_heaviest_squares)
+
+
+def near_heavy(is_heavy: NDArray[np.bool_], reach: int, is_near: NDArray[np.bool_]) -> None:
+    """Mark the blocks in which a candidate may become a spot: near which a square may be as heavy as one must be.
+
+    Noise has thousands of maxima, which cost more to refine than all else. A disc is no heavier than the square around
+    it; a candidate's disc moves by at most ``reach``.
+
+    Parameters
+    ----------
+    is_heavy : (rows of squares, squares of a row) / BLOCK, rounded up
+        Whether a square with its first corner in a block may be heavy enough.
+    is_near : the same
+        Result: what holds for a candidate whose distance to the frame's upper and left edge, less ``reach`` and half
+        the diameter, is in the block: whether one of the blocks that it may reach from there on is heavy.
+    """
+    n_near = (2 * reach + BLOCK - 1) // BLOCK + 1
+    along = is_heavy.copy()
+    for near in range(1, n_near):
+        along[:, :-near] |= is_heavy[:, near:]
+    is_near[:] = along
+    for near in range(1, n_near):
+        is_near[:-near] |= along[near:]
