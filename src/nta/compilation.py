@@ -36,7 +36,9 @@ logger = logging.getLogger(__name__)
 KERNEL_SOURCES: Final = (
     "kernels.py",
     "localisation.py",
+    "spot_equations.py",
     "spot_fit.py",
+    "spot_pixels.py",
     "detection/fused_bandpass.py",
     "detection/fused_features.py",
     "detection/fused_peaks.py",
@@ -63,6 +65,7 @@ _MEASURING_KERNELS: Final = (
     "nta.localisation",
     "nta.kernels",
     "nta.spot_fit",
+    "nta.spot_pixels",
 )
 
 

@@ -96,11 +96,6 @@ class Appearance:
         smooth: NDArray[np.float32] = gaussian_filter(self.background, _ILLUMINATION_SMOOTHING_PX, mode="nearest")
         return smooth
 
-    def signal(self, frame: Frame) -> NDArray[np.float32]:
-        """Return the light of the particles in ``frame``: positive for particles of either kind."""
-        difference = frame - self.background
-        return -difference if self.inverted else difference
-
 
 def look(samples: Samples, inverted: bool | None = None, bit_depth: int | None = None) -> Appearance:
     """Describe a video from frames spread over it, in little more memory than they take.
