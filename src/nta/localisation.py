@@ -134,7 +134,7 @@ def soft_disc_centroids(
     light, columns = open_patch(half), np.empty(5 * LANES)
     for spot in range(y_px.size):
         corner_y, corner_x = round(y_px[spot]) - half, round(x_px[spot]) - half
-        copy_patch(signal, corner_y, corner_x, corner_y + half, corner_x + half, half, light)
+        copy_patch(signal, corner_y, corner_x, float(corner_y + half), float(corner_x + half), float(half), light)
         y, x, mass, lever, rim = y_px[spot], x_px[spot], 0.0, 0.0, 0.0
         for _ in range(n_recentres):
             mass, moment_y, moment_x, lever, rim = disc_sums(light, corner_y, corner_x, y, x, radius_px, columns)

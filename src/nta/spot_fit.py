@@ -28,6 +28,7 @@ _N_FREE_ROUNDS: Final = 2
 _NARROW_SD: Final = 0.8  # of the video's own spot sd
 _NARROW_LATITUDE: Final = 0.2
 _FREE_LATITUDE: Final = 0.7
+_FIRST_REACH: Final = 1.5
 _NARROW_REACH: Final = 2.0
 _FREE_REACH: Final = 3.0
 _LEAST_DETERMINANT: Final = 1e-9
@@ -203,7 +204,7 @@ def open_view(
     copy_patch(signal, corner_y, corner_x, spot[1], spot[2], wide, light)
     # Further apart than this at the start, two spots do not meet, wherever both have moved.
     apart = half + _WIDEST_NEIGHBOUR_SD * usual_sd + max_shift_px + 1.0
-    for direction in (-1, 1):
+    for direction in range(-1, 2, 2):
         k = rank + direction
         while 0 <= k < y_px.size and abs(y_px[downwards[k]] - y_px[i]) <= apart:
             j = downwards[k]
@@ -253,35 +254,34 @@ def fit_spots(
         ranks[downwards[rank]] = rank
     light, columns = open_patch(half_patch_px(usual_sd, max_shift_px)), np.empty(10 * LANES)
     squares, residuals, matrix, vector = np.empty((5, 5)), np.empty((3, 3)), np.empty((6, 6)), np.empty(6)
-    widest = _WIDEST_SD * usual_sd
-    for turn in range(1 + _N_FREE_ROUNDS):
+    widest, noise_sd = _WIDEST_SD * usual_sd, math.sqrt(noise_variance)
+    for turn in range(2 + _N_FREE_ROUNDS):
         variance = (_NARROW_SD * usual_sd) ** 2 if turn == 0 else usual_sd * usual_sd
         latitude = _NARROW_LATITUDE if turn == 0 else _FREE_LATITUDE
-        reach = _NARROW_REACH if turn == 0 else _FREE_REACH
         for i in order:
             spot = result[i, :6]
             if turn == 0:
-                spot[1], spot[2], spot[3], spot[4], spot[5] = y_px[i], x_px[i], variance, variance, 0.0
+                # A peak of next to nothing makes the first sums those of a fit that is linear in the peak.
+                spot[0], spot[1], spot[2] = 1e-3 * noise_sd, y_px[i], x_px[i]
+                spot[3], spot[4], spot[5] = variance, variance, 0.0
+            reach = _NARROW_REACH if turn == 0 else _FREE_REACH
             corner_y, corner_x = open_view(
                 signal, result, y_px, x_px, i, downwards, ranks[i], reach, usual_sd, max_shift_px, light
             )
-            if turn == 0:
-                # A peak of next to nothing makes the first sums those of a fit that is linear in the peak.
-                spot[0] = 1e-3 * math.sqrt(noise_variance)
-                moments(light, corner_y, corner_x, spot, noise_variance, 1.5, widest, columns, squares, residuals)
-                peak = spot[0] * (1.0 + residuals[0, 0] / squares[0, 0]) if squares[0, 0] > 0.0 else 0.0
-                spot[0] = max(peak, 0.3 * math.sqrt(noise_variance))
-            for _ in range(_N_STEPS):
-                moments(light, corner_y, corner_x, spot, noise_variance, reach, widest, columns, squares, residuals)
+            if turn > _N_FREE_ROUNDS:
+                judge(light, corner_y, corner_x, spot, noise_variance, widest, columns, result[i, 8:])
+                continue
+            for step in range(-1 if turn == 0 else 0, _N_STEPS):
+                window = _FIRST_REACH if step < 0 else reach
+                moments(light, corner_y, corner_x, spot, noise_variance, window, widest, columns, squares, residuals)
+                if step < 0:
+                    peak = spot[0] * (1.0 + residuals[0, 0] / squares[0, 0]) if squares[0, 0] > 0.0 else 0.0
+                    spot[0] = max(peak, 0.3 * noise_sd)
+                    continue
                 normal_equations(spot, squares, residuals, variance, latitude, matrix, vector)
                 solve(matrix, vector)
                 step_of(spot, vector)
                 move(spot, vector, y_px[i], x_px[i], usual_sd, max_shift_px)
             if turn == 0:
                 result[i, 6], result[i, 7] = spot[1], spot[2]
-    for i in range(n):
-        corner_y, corner_x = open_view(
-            signal, result, y_px, x_px, i, downwards, ranks[i], _FREE_REACH, usual_sd, max_shift_px, light
-        )
-        judge(light, corner_y, corner_x, result[i, :6], noise_variance, widest, columns, result[i, 8:])
     return result

@@ -58,7 +58,7 @@ def _read_around(
         Pixels at the end of the range, those of two squares counted twice.
     """
     height, width = frame.shape
-    end = np.int64(0 if is_dark else full_scale)
+    sign, end = (-1, 0) if is_dark else (1, full_scale)
     n_saturated = 0
     for spot in range(y_px.size):
         row, column = round(y_px[spot]), round(x_px[spot])
@@ -66,12 +66,10 @@ def _read_around(
         for at in range(max(0, row - reach_px), min(height, row + reach_px + 1)):
             raw, ground, line = frame[at, left:stop], background[at, left:stop], light[at, left:stop]
             for k in range(stop - left):
-                level = np.float32(raw[k]) - ground[k]
-                line[k] = -level if is_dark else level
-                n_saturated += raw[k] <= end if is_dark else raw[k] >= end
-            for k in range(stop - left if is_left_out else 0):
-                if raw[k] <= end if is_dark else raw[k] >= end:
-                    line[k] = np.nan
+                is_saturated = sign * np.int64(raw[k]) >= end
+                n_saturated += is_saturated
+                level = np.float32(sign) * (np.float32(raw[k]) - ground[k])
+                line[k] = np.float32(np.nan) if is_left_out and is_saturated else level
     return n_saturated
 
 
@@ -126,7 +124,9 @@ def light_around(
 @inner_kernel
 def open_patch(half_px: int) -> Floats:
     """Return room for a square patch of a frame, (2 half + 1, the same and ``LANES``): windows may end in the last."""
-    return np.full((2 * half_px + 1, 2 * half_px + 1 + LANES), np.nan)
+    patch = np.empty((2 * half_px + 1, 2 * half_px + 1 + LANES))
+    patch[:] = np.nan
+    return patch
 
 
 @inner_kernel
