@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nta.compilation import inner_kernel, kernel
-from nta.spot_fit import fit_spots, half_patch_px
+from nta.spot_fit import WIDEST_SD, fit_spots
 from nta.spot_pixels import LANES, copy_patch, open_patch
 
 Floats = NDArray[np.float64]
@@ -89,13 +89,7 @@ def disc_sums(
     return mass, moment_y, moment_x, lever, rim
 
 
-@inner_kernel
-def half_disc_px(radius_px: float, max_shift_px: float) -> int:
-    """Return half the side of the patch that holds a disc wherever it may move, px."""
-    return math.ceil(radius_px + 0.5 + max_shift_px) + 1
-
-
-@kernel("f8[:, ::1](f4[:, ::1], f8[::1], f8[::1], f8, i8, f8)")
+@kernel("f8[:, ::1](f4[:, ::1], f8[::1], f8[::1], f8, i8, f8, i8)")
 def soft_disc_centroids(
     signal: NDArray[np.float32],
     y_px: Floats,
@@ -103,6 +97,7 @@ def soft_disc_centroids(
     radius_px: float,
     n_recentres: int,
     max_shift_px: float,
+    reach_px: int,
 ) -> Floats:
     """Return centroid and mass of every spot in a disc with a soft rim, :func:`disc_sums`.
 
@@ -118,6 +113,8 @@ def soft_disc_centroids(
         How often the disc is moved to the centroid found.
     max_shift_px : float
         Beyond this distance from the detector's position the detector's position is kept.
+    reach_px : int
+        No disc reaches further from the detector's pixel, :func:`how_far_px`.
 
     Returns
     -------
@@ -129,12 +126,10 @@ def soft_disc_centroids(
         is no light.
     """
     result = np.empty((y_px.size, 4))
-    # A step from within the largest shift is judged before the next disc is drawn, so none reaches further.
-    half = half_disc_px(radius_px, max_shift_px)
-    light, columns = open_patch(half), np.empty(5 * LANES)
+    light, columns = open_patch(reach_px), np.empty(5 * LANES)
     for spot in range(y_px.size):
-        corner_y, corner_x = round(y_px[spot]) - half, round(x_px[spot]) - half
-        copy_patch(signal, corner_y, corner_x, float(corner_y + half), float(corner_x + half), float(half), light)
+        corner_y, corner_x = round(y_px[spot]) - reach_px, round(x_px[spot]) - reach_px
+        copy_patch(signal, corner_y, corner_x, y_px[spot], x_px[spot], reach_px - 0.5, light)
         y, x, mass, lever, rim = y_px[spot], x_px[spot], 0.0, 0.0, 0.0
         for _ in range(n_recentres):
             mass, moment_y, moment_x, lever, rim = disc_sums(light, corner_y, corner_x, y, x, radius_px, columns)
@@ -270,8 +265,8 @@ def fit_error_px(fits: Floats, chance: Floats, disagreement_px: Floats, spot_sd_
     return total
 
 
-def reach_px(spot_sd_px: float, radius_px: float) -> int:
-    """Return how far from the pixel that the detector saw :func:`localise` reads, px, in rows and columns.
+def how_far_px(spot_sd_px: float, radius_px: float, max_shift_px: float = MAX_SHIFT_PX) -> int:
+    """Return how far from the pixel that the detector saw light is read, px, in rows and columns.
 
     Parameters
     ----------
@@ -279,8 +274,10 @@ def reach_px(spot_sd_px: float, radius_px: float) -> int:
         Standard deviation of the video's spots, px.
     radius_px : float
         Radius of the disc, px.
+    max_shift_px : float
+        No further than this does a spot or a disc move, px.
     """
-    return max(half_patch_px(spot_sd_px, MAX_SHIFT_PX), half_disc_px(radius_px, MAX_SHIFT_PX))
+    return math.ceil(max(WIDEST_SD * spot_sd_px, radius_px + 0.5) + max_shift_px) + 1
 
 
 def localise(
@@ -296,8 +293,8 @@ def localise(
     Parameters
     ----------
     signal : (height, width) float32
-        Raw frame minus background, particles positive. What is further than :func:`reach_px` from all spots is not
-        read.
+        Raw frame minus background, particles positive. What is further than :func:`how_far_px` from all spots is
+        not read.
     unsaturated : (height, width) float32
         The same with NaN in pixels at the end of the camera's range, which the fit leaves out.
     detected : (n, 3 or more) float64
@@ -315,11 +312,12 @@ def localise(
         y, x and standard error per axis (px), light in the disc (grey levels).
     """
     y, x = np.ascontiguousarray(detected[:, 0]), np.ascontiguousarray(detected[:, 1])
-    disc = soft_disc_centroids(signal, y, x, radius_px, N_RECENTRES, MAX_SHIFT_PX)
     if not len(y):
         return np.empty((0, 4))
+    reach = how_far_px(spot_sd_px, radius_px)
+    disc = soft_disc_centroids(signal, y, x, radius_px, N_RECENTRES, MAX_SHIFT_PX, reach)
     brightest_first, downwards = np.argsort(-detected[:, 2], kind="stable"), np.argsort(y, kind="stable")
-    fits = fit_spots(unsaturated, y, x, brightest_first, downwards, noise_sd**2, spot_sd_px, MAX_SHIFT_PX)
+    fits = fit_spots(unsaturated, y, x, brightest_first, downwards, noise_sd**2, spot_sd_px, MAX_SHIFT_PX, reach)
     crowd = crowding(len(y), signal.shape, spot_sd_px)
     chance = merged_chance(fits, noise_sd, spot_sd_px, crowd)
     at = fits[:, 1:3] + chance[:, None] * (fits[:, 6:8] - fits[:, 1:3])

@@ -145,13 +145,15 @@ def normal_equations(
     residuals: Floats,
     usual_variance: float,
     latitude: float,
+    shape: Floats,
     matrix: Floats,
     vector: Floats,
 ) -> None:
     """Turn :func:`moments` into the Gauss-Newton equations of a step, with a prior on the shape.
 
     To first order a step changes the light by the light times a polynomial in 1, dy, dx, dy², dy dx, dx². Its six
-    coefficients are what is solved for: the sums stand in the equations as they are. :func:`step_of` gives the step.
+    coefficients are what is solved for: the sums stand in the equations as they are. With the spot's covariance C and
+    the symmetric matrix Q of the quadratic part, C changes by 2 C Q C; :func:`step_of` gives the step.
 
     Parameters
     ----------
@@ -163,35 +165,30 @@ def normal_equations(
         Round spots of this variance are expected, px².
     latitude : float
         Standard deviation of the variances about it, in units of it.
+    shape : (3, 3) float64
+        What the coefficients of dy², dy dx and dx² (columns) change the variances and the covariance by; overwritten.
     matrix, vector : (6, 6), (6,) float64
         The equations; overwritten, of the symmetric matrix what is on and below its diagonal.
     """
+    y, x, yx = spot[3], spot[4], spot[5]
+    shape[0, 0], shape[0, 1], shape[0, 2] = 2.0 * y * y, 2.0 * y * yx, 2.0 * yx * yx
+    shape[1, 0], shape[1, 1], shape[1, 2] = 2.0 * yx * yx, 2.0 * x * yx, 2.0 * x * x
+    shape[2, 0], shape[2, 1], shape[2, 2] = 2.0 * y * yx, y * x + yx * yx, 2.0 * x * yx
     for i in range(6):
         vector[i] = residuals[_POWER_Y[i], _POWER_X[i]]
         for j in range(i + 1):
             matrix[i, j] = squares[_POWER_Y[i] + _POWER_Y[j], _POWER_X[i] + _POWER_X[j]]
-    y, x, yx = spot[3], spot[4], spot[5]
-    matrix[0, 0] += _LEAST_INFORMATION * spot[0] * spot[0]
-    matrix[1, 1] += _LEAST_INFORMATION * (y * y + yx * yx)
-    matrix[2, 1] += _LEAST_INFORMATION * yx * (y + x)
-    matrix[2, 2] += _LEAST_INFORMATION * (x * x + yx * yx)
+    for i in range(3):
+        matrix[i, i] += _LEAST_INFORMATION
     tightness = 1.0 / (latitude * usual_variance) ** 2
-    # What each of the last three coefficients changes: variance in y, in x, covariance. The last counts twice.
-    by_yy = (2.0 * y * y, 2.0 * yx * yx, 2.0 * y * yx)
-    by_yx = (2.0 * y * yx, 2.0 * x * yx, y * x + yx * yx)
-    by_xx = (2.0 * yx * yx, 2.0 * x * x, 2.0 * x * yx)
-    missing = (usual_variance - y, usual_variance - x, -yx)
-    for k in range(3):
+    for k in range(3):  # variance in y, in x, covariance
         weight = 2.0 * tightness if k == 2 else tightness
-        vector[3] += weight * by_yy[k] * missing[k]
-        vector[4] += weight * by_yx[k] * missing[k]
-        vector[5] += weight * by_xx[k] * missing[k]
-        matrix[3, 3] += weight * by_yy[k] * by_yy[k]
-        matrix[4, 3] += weight * by_yx[k] * by_yy[k]
-        matrix[4, 4] += weight * by_yx[k] * by_yx[k]
-        matrix[5, 3] += weight * by_xx[k] * by_yy[k]
-        matrix[5, 4] += weight * by_xx[k] * by_yx[k]
-        matrix[5, 5] += weight * by_xx[k] * by_xx[k]
+        missing = usual_variance - spot[3 + k] if k < 2 else -spot[5]
+        for i in range(3):
+            share = weight * shape[k, i]
+            vector[3 + i] += share * missing
+            for j in range(i + 1):
+                matrix[3 + i, 3 + j] += share * shape[k, j]
 
 
 @inner_kernel
@@ -225,25 +222,23 @@ def solve(matrix: Floats, vector: Floats) -> None:
 
 
 @inner_kernel
-def step_of(spot: Floats, vector: Floats) -> None:
+def step_of(spot: Floats, shape: Floats, vector: Floats) -> None:
     """Turn the solution of :func:`normal_equations` into what the six parameters change by, in place.
-
-    With the spot's covariance C and the symmetric matrix Q of the quadratic form, the step of C is 2 C Q C.
 
     Parameters
     ----------
     spot : (6,) float64
         As in :func:`start_columns`.
+    shape : (3, 3) float64
+        From :func:`normal_equations`.
     vector : (6,) float64
         Coefficients of 1, dy, dx, dy², dy dx, dx²; then the step.
     """
-    y, x, yx = spot[3], spot[4], spot[5]
     by_y, by_x, by_yy, by_yx, by_xx = vector[1], vector[2], vector[3], vector[4], vector[5]
     vector[0] *= spot[0]
-    vector[1], vector[2] = y * by_y + yx * by_x, yx * by_y + x * by_x
-    vector[3] = 2.0 * (y * y * by_yy + y * yx * by_yx + yx * yx * by_xx)
-    vector[4] = 2.0 * (yx * yx * by_yy + x * yx * by_yx + x * x * by_xx)
-    vector[5] = 2.0 * (y * yx * by_yy + x * yx * by_xx) + (y * x + yx * yx) * by_yx
+    vector[1], vector[2] = spot[3] * by_y + spot[5] * by_x, spot[5] * by_y + spot[4] * by_x
+    for k in range(3):
+        vector[3 + k] = shape[k, 0] * by_yy + shape[k, 1] * by_yx + shape[k, 2] * by_xx
 
 
 @inner_kernel

@@ -23,6 +23,9 @@ from nta.spot_pixels import LANES, copy_patch, open_patch
 
 Floats = NDArray[np.float64]
 
+WIDEST_SD: Final = 4.5
+"""Half the largest window, in units of the video's own spot sd."""
+
 _N_STEPS: Final = 2  # Gauss-Newton steps of a spot each time that its turn comes
 _N_FREE_ROUNDS: Final = 2
 _NARROW_SD: Final = 0.8  # of the video's own spot sd
@@ -33,9 +36,7 @@ _NARROW_REACH: Final = 2.0
 _FREE_REACH: Final = 3.0
 _LEAST_DETERMINANT: Final = 1e-9
 _NEIGHBOUR_REACH: Final = 4.0
-# Half the largest window, of a spot and of the light that it casts on others, in units of the video's own spot sd.
-_WIDEST_SD: Final = 4.5
-_WIDEST_NEIGHBOUR_SD: Final = 6.0
+_WIDEST_NEIGHBOUR_SD: Final = 6.0  # half the largest square that a spot lights for others, of the video's spot sd
 
 
 @inner_kernel
@@ -157,12 +158,6 @@ def judge(
 
 
 @inner_kernel
-def half_patch_px(usual_sd: float, max_shift_px: float) -> int:
-    """Return half the side of the patch that holds every window of a spot, wherever it may move, px."""
-    return math.ceil(_WIDEST_SD * usual_sd + max_shift_px) + 1
-
-
-@inner_kernel
 def open_view(
     signal: NDArray[np.float32],
     spots: Floats,
@@ -174,13 +169,14 @@ def open_view(
     reach: float,
     usual_sd: float,
     max_shift_px: float,
+    reach_px: int,
     light: Floats,
 ) -> tuple[int, int]:
     """Copy the surroundings of a spot into its patch, without the light of the other spots as they are fitted so far.
 
     Parameters
     ----------
-    signal, y_px, x_px, downwards, usual_sd, max_shift_px
+    signal, y_px, x_px, downwards, usual_sd, max_shift_px, reach_px
         As in :func:`fit_spots`.
     spots : (n, 6 or more) float64
         All spots, as in :func:`take_away`; those of peak 0 are not fitted yet.
@@ -196,14 +192,14 @@ def open_view(
     tuple of int
         Row and column of the frame that the patch begins with.
     """
-    spot, half = spots[i], half_patch_px(usual_sd, max_shift_px)
-    corner_y, corner_x = round(y_px[i]) - half, round(x_px[i]) - half
+    spot = spots[i]
+    corner_y, corner_x = round(y_px[i]) - reach_px, round(x_px[i]) - reach_px
     # One step makes a spot no wider and moves it no further than this (nta.spot_equations.move).
     wide = math.sqrt(min(1.7 * max(spot[3], spot[4]), (2.2 * usual_sd) ** 2))
-    wide = min(reach * wide, _WIDEST_SD * usual_sd) + 0.45 * usual_sd
+    wide = min(reach * wide, WIDEST_SD * usual_sd) + 0.45 * usual_sd
     copy_patch(signal, corner_y, corner_x, spot[1], spot[2], wide, light)
     # Further apart than this at the start, two spots do not meet, wherever both have moved.
-    apart = half + _WIDEST_NEIGHBOUR_SD * usual_sd + max_shift_px + 1.0
+    apart = reach_px + _WIDEST_NEIGHBOUR_SD * usual_sd + max_shift_px + 1.0
     for direction in range(-1, 2, 2):
         k = rank + direction
         while 0 <= k < y_px.size and abs(y_px[downwards[k]] - y_px[i]) <= apart:
@@ -214,7 +210,7 @@ def open_view(
     return corner_y, corner_x
 
 
-@kernel("f8[:, ::1](f4[:, ::1], f8[::1], f8[::1], i8[::1], i8[::1], f8, f8, f8)")
+@kernel("f8[:, ::1](f4[:, ::1], f8[::1], f8[::1], i8[::1], i8[::1], f8, f8, f8, i8)")
 def fit_spots(
     signal: NDArray[np.float32],
     y_px: Floats,
@@ -224,14 +220,15 @@ def fit_spots(
     noise_variance: float,
     usual_sd: float,
     max_shift_px: float,
+    reach_px: int,
 ) -> Floats:
     """Fit a Gaussian to every spot of a frame, each to what the others leave of the light (Gauss-Seidel).
 
     Parameters
     ----------
     signal : (height, width) float32
-        Raw frame minus background, NaN in pixels that are left out. What is further than :func:`half_patch_px` from
-        all spots is not read.
+        Raw frame minus background, NaN in pixels that are left out. What is further than ``reach_px`` from all
+        spots is not read.
     y_px, x_px : (n,) float64
         Where the detector saw the spots.
     order, downwards : (n,) int64
@@ -239,7 +236,9 @@ def fit_spots(
     noise_variance : float
         As in :func:`moments`.
     usual_sd, max_shift_px : float
-        As in :func:`move`.
+        As in :func:`~nta.spot_equations.move`.
+    reach_px : int
+        No window reaches further from the detector's pixel, :func:`nta.localisation.how_far_px`.
 
     Returns
     -------
@@ -252,9 +251,10 @@ def fit_spots(
     ranks = np.empty(n, np.int64)
     for rank in range(n):
         ranks[downwards[rank]] = rank
-    light, columns = open_patch(half_patch_px(usual_sd, max_shift_px)), np.empty(10 * LANES)
-    squares, residuals, matrix, vector = np.empty((5, 5)), np.empty((3, 3)), np.empty((6, 6)), np.empty(6)
-    widest, noise_sd = _WIDEST_SD * usual_sd, math.sqrt(noise_variance)
+    light, columns = open_patch(reach_px), np.empty(10 * LANES)
+    squares, residuals, shape = np.empty((5, 5)), np.empty((3, 3)), np.empty((3, 3))
+    matrix, vector = np.empty((6, 6)), np.empty(6)
+    widest, noise_sd = WIDEST_SD * usual_sd, math.sqrt(noise_variance)
     for turn in range(2 + _N_FREE_ROUNDS):
         variance = (_NARROW_SD * usual_sd) ** 2 if turn == 0 else usual_sd * usual_sd
         latitude = _NARROW_LATITUDE if turn == 0 else _FREE_LATITUDE
@@ -266,7 +266,7 @@ def fit_spots(
                 spot[3], spot[4], spot[5] = variance, variance, 0.0
             reach = _NARROW_REACH if turn == 0 else _FREE_REACH
             corner_y, corner_x = open_view(
-                signal, result, y_px, x_px, i, downwards, ranks[i], reach, usual_sd, max_shift_px, light
+                signal, result, y_px, x_px, i, downwards, ranks[i], reach, usual_sd, max_shift_px, reach_px, light
             )
             if turn > _N_FREE_ROUNDS:
                 judge(light, corner_y, corner_x, spot, noise_variance, widest, columns, result[i, 8:])
@@ -278,9 +278,9 @@ def fit_spots(
                     peak = spot[0] * (1.0 + residuals[0, 0] / squares[0, 0]) if squares[0, 0] > 0.0 else 0.0
                     spot[0] = max(peak, 0.3 * noise_sd)
                     continue
-                normal_equations(spot, squares, residuals, variance, latitude, matrix, vector)
+                normal_equations(spot, squares, residuals, variance, latitude, shape, matrix, vector)
                 solve(matrix, vector)
-                step_of(spot, vector)
+                step_of(spot, shape, vector)
                 move(spot, vector, y_px[i], x_px[i], usual_sd, max_shift_px)
             if turn == 0:
                 result[i, 6], result[i, 7] = spot[1], spot[2]

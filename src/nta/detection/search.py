@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nta.detection.appearance import Appearance
 from nta.detection.engines import Finder
 from nta.detection.rows import COLUMNS, Columns, FrameRows, Sorting
-from nta.localisation import localise, reach_px
+from nta.localisation import how_far_px, localise
 from nta.progress import Progress
 from nta.spot_pixels import light_around
 from nta.threads import thread_count
@@ -138,7 +138,7 @@ def _localised(features: NDArray[np.float64], frame: NDArray[Any], asked: Search
         frame,
         appearance.background,
         at,
-        reach_px(appearance.spot_sd_px, asked.radius_px),
+        how_far_px(appearance.spot_sd_px, asked.radius_px),
         is_dark=appearance.inverted,
         full_scale=appearance.full_scale,
     )
