@@ -65,7 +65,6 @@ _MEASURING_KERNELS: Final = (
     "nta.localisation",
     "nta.kernels",
     "nta.spot_fit",
-    "nta.spot_pixels",
 )
 
 

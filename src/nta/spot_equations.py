@@ -33,7 +33,7 @@ def start_columns(spot: Floats, row: int, first: int, last: int, columns: Floats
     Parameters
     ----------
     spot : (6,) float64
-        Peak (grey levels), y, x (px), variance in y, in x, covariance (px²).
+        Peak (grey levels), y, x (px, in the patch), variance in y, in x, covariance (px²).
     row, first, last : int
         The row, its first pixel, and the last one of the window: pixels beyond it are given no light.
     columns : (10 ``LANES``,) float64
@@ -62,8 +62,6 @@ def start_columns(spot: Floats, row: int, first: int, last: int, columns: Floats
 @inner_kernel
 def moments(
     light: Floats,
-    corner_y: int,
-    corner_x: int,
     spot: Floats,
     noise_variance: float,
     reach: float,
@@ -81,10 +79,8 @@ def moments(
     Parameters
     ----------
     light : (height, width) float64
-        The patch of the frame around the spot without the light of other spots, ``LANES`` columns wider than any
-        window; NaN in pixels that are left out.
-    corner_y, corner_x : int
-        Row and column of the frame that the patch begins with.
+        The patch of the frame around the spot, without the light of other spots, and ``LANES`` columns more; NaN in
+        pixels that are left out.
     spot : (6,) float64
         As in :func:`start_columns`.
     noise_variance : float
@@ -101,13 +97,14 @@ def moments(
     squares[:] = 0.0
     residuals[:] = 0.0
     reach_y, reach_x = min(reach * math.sqrt(spot[3]), widest_px), min(reach * math.sqrt(spot[4]), widest_px)
-    top, bottom = math.ceil(spot[1] - reach_y), math.floor(spot[1] + reach_y)
-    left, right = math.ceil(spot[2] - reach_x), math.floor(spot[2] + reach_x)
+    height, width = light.shape
+    top, bottom = max(0, math.ceil(spot[1] - reach_y)), min(height - 1, math.floor(spot[1] + reach_y))
+    left, right = max(0, math.ceil(spot[2] - reach_x)), min(width - 1 - LANES, math.floor(spot[2] + reach_x))
     own_noise = CENTROID_SHARE * spot[0]
     for first in range(left, right + 1, LANES):
         bend = start_columns(spot, top, first, right, columns)
         for row in range(top, bottom + 1):
-            seen = light[row - corner_y, first - corner_x :]
+            seen = light[row, first:]
             d_y = row - spot[1]
             square_y = d_y * d_y
             for k in range(LANES):

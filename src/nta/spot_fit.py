@@ -40,24 +40,24 @@ _WIDEST_NEIGHBOUR_SD: Final = 6.0  # half the largest square that a spot lights 
 
 
 @inner_kernel
-def take_away(light: Floats, corner_y: int, corner_x: int, spot: Floats, widest_px: float) -> None:
+def take_away(light: Floats, spot: Floats, shift_y: int, shift_x: int, widest_px: float) -> None:
     """Take a Gaussian spot from a patch of a frame, in place, out to 4 sd but no further than ``widest_px``.
 
     Parameters
     ----------
     light : (height, width) float64
         Grey levels; changed.
-    corner_y, corner_x : int
-        Row and column of the frame that the patch begins with.
     spot : (6,) float64
         Peak (grey levels), y, x (px), variance in y, in x, covariance (px²).
+    shift_y, shift_x : int
+        What its place is to be changed by to be one in the patch, px.
     widest_px : float
         Half the largest window, px.
     """
     height, width = light.shape
     reach_y = min(_NEIGHBOUR_REACH * math.sqrt(spot[3]), widest_px)
     reach_x = min(_NEIGHBOUR_REACH * math.sqrt(spot[4]), widest_px)
-    y, x = spot[1] - corner_y, spot[2] - corner_x
+    y, x = spot[1] + shift_y, spot[2] + shift_x
     top, bottom = max(0, math.ceil(y - reach_y)), min(height - 1, math.floor(y + reach_y))
     left, right = max(0, math.ceil(x - reach_x)), min(width - 1, math.floor(x + reach_x))
     if top > bottom or left > right:
@@ -79,8 +79,6 @@ def take_away(light: Floats, corner_y: int, corner_x: int, spot: Floats, widest_
 @inner_kernel
 def judge(
     light: Floats,
-    corner_y: int,
-    corner_x: int,
     spot: Floats,
     noise_variance: float,
     widest_px: float,
@@ -91,7 +89,7 @@ def judge(
 
     Parameters
     ----------
-    light, corner_y, corner_x, spot, noise_variance, widest_px, columns
+    light, spot, noise_variance, widest_px, columns
         As in :func:`moments`.
     verdict : (2,) float64
         Variance of the position per axis (mean of both), px², infinite where it cannot be told; and the sum of the
@@ -99,15 +97,16 @@ def judge(
     """
     reach_y = min(_FREE_REACH * math.sqrt(spot[3]), widest_px)
     reach_x = min(_FREE_REACH * math.sqrt(spot[4]), widest_px)
-    top, bottom = math.ceil(spot[1] - reach_y), math.floor(spot[1] + reach_y)
-    left, right = math.ceil(spot[2] - reach_x), math.floor(spot[2] + reach_x)
+    height, width = light.shape
+    top, bottom = max(0, math.ceil(spot[1] - reach_y)), min(height - 1, math.floor(spot[1] + reach_y))
+    left, right = max(0, math.ceil(spot[2] - reach_x)), min(width - 1 - LANES, math.floor(spot[2] + reach_x))
     own_noise = CENTROID_SHARE * spot[0]
     # Sums of w m² and of w² m² noise variance by dy², dy dx, dx²; unexplained and own light.
     s_yy, s_yx, s_xx, t_yy, t_yx, t_xx, unexplained, own = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for first in range(left, right + 1, LANES):
         bend = start_columns(spot, top, first, right, columns)
         for row in range(top, bottom + 1):
-            seen = light[row - corner_y, first - corner_x :]
+            seen = light[row, first:]
             d_y = row - spot[1]
             for k in range(LANES):
                 level = columns[k]
@@ -159,121 +158,112 @@ def judge(
 
 @inner_kernel
 def open_view(
-    signal: NDArray[np.float32],
+    patches: NDArray[np.float32],
+    corners: NDArray[np.int64],
+    starts: Floats,
     spots: Floats,
-    y_px: Floats,
-    x_px: Floats,
     i: int,
     downwards: NDArray[np.int64],
     rank: int,
     reach: float,
     usual_sd: float,
     max_shift_px: float,
-    reach_px: int,
     light: Floats,
-) -> tuple[int, int]:
-    """Copy the surroundings of a spot into its patch, without the light of the other spots as they are fitted so far.
+) -> None:
+    """Copy the surroundings of a spot, without the light of the other spots as they are fitted so far.
 
     Parameters
     ----------
-    signal, y_px, x_px, downwards, usual_sd, max_shift_px, reach_px
+    patches, corners, starts, downwards, usual_sd, max_shift_px
         As in :func:`fit_spots`.
     spots : (n, 6 or more) float64
-        All spots, as in :func:`take_away`; those of peak 0 are not fitted yet.
+        All spots, as in :func:`take_away`, each in its own patch; those of peak 0 are not fitted yet.
     i, rank : int
         Which spot, and its place in ``downwards``.
     reach : float
         Half the window in standard deviations of the spot.
-    light : (height, width) float64
+    light : (height, width + ``LANES``) float64
         The patch; overwritten where a window may lie after one step.
-
-    Returns
-    -------
-    tuple of int
-        Row and column of the frame that the patch begins with.
     """
     spot = spots[i]
-    corner_y, corner_x = round(y_px[i]) - reach_px, round(x_px[i]) - reach_px
     # One step makes a spot no wider and moves it no further than this (nta.spot_equations.move).
     wide = math.sqrt(min(1.7 * max(spot[3], spot[4]), (2.2 * usual_sd) ** 2))
     wide = min(reach * wide, WIDEST_SD * usual_sd) + 0.45 * usual_sd
-    copy_patch(signal, corner_y, corner_x, spot[1], spot[2], wide, light)
+    copy_patch(patches[i], spot[1], spot[2], wide, light)
     # Further apart than this at the start, two spots do not meet, wherever both have moved.
-    apart = reach_px + _WIDEST_NEIGHBOUR_SD * usual_sd + max_shift_px + 1.0
+    apart = 2.0 * max_shift_px + (WIDEST_SD + 1.0 + _WIDEST_NEIGHBOUR_SD) * usual_sd
     for direction in range(-1, 2, 2):
         k = rank + direction
-        while 0 <= k < y_px.size and abs(y_px[downwards[k]] - y_px[i]) <= apart:
+        while 0 <= k < len(downwards) and abs(starts[downwards[k], 0] - starts[i, 0]) <= apart:
             j = downwards[k]
-            if abs(x_px[j] - x_px[i]) <= apart and spots[j, 0] > 0.0:
-                take_away(light, corner_y, corner_x, spots[j], _WIDEST_NEIGHBOUR_SD * usual_sd)
+            if abs(starts[j, 1] - starts[i, 1]) <= apart and spots[j, 0] > 0.0:
+                shift_y, shift_x = corners[j, 0] - corners[i, 0], corners[j, 1] - corners[i, 1]
+                take_away(light, spots[j], shift_y, shift_x, _WIDEST_NEIGHBOUR_SD * usual_sd)
             k += direction
-    return corner_y, corner_x
 
 
-@kernel("f8[:, ::1](f4[:, ::1], f8[::1], f8[::1], i8[::1], i8[::1], f8, f8, f8, i8)")
+@kernel("f8[:, ::1](f4[:, :, ::1], i8[:, ::1], f8[:, ::1], i8[::1], i8[::1], f8, f8, f8)")
 def fit_spots(
-    signal: NDArray[np.float32],
-    y_px: Floats,
-    x_px: Floats,
+    patches: NDArray[np.float32],
+    corners: NDArray[np.int64],
+    starts: Floats,
     order: NDArray[np.int64],
     downwards: NDArray[np.int64],
     noise_variance: float,
     usual_sd: float,
     max_shift_px: float,
-    reach_px: int,
 ) -> Floats:
     """Fit a Gaussian to every spot of a frame, each to what the others leave of the light (Gauss-Seidel).
 
     Parameters
     ----------
-    signal : (height, width) float32
-        Raw frame minus background, NaN in pixels that are left out. What is further than ``reach_px`` from all
-        spots is not read.
-    y_px, x_px : (n,) float64
-        Where the detector saw the spots.
+    patches : (n, height, width) float32
+        The light around each spot, NaN in pixels that are left out; :data:`WIDEST_SD` sd and ``max_shift_px`` to each
+        side, or to the edge of the frame.
+    corners : (n, 2) int64
+        Row and column of the frame that each begins with.
+    starts : (n, 2) float64
+        y and x where the detector saw the spots, px of the frame.
     order, downwards : (n,) int64
         The spots, the brightest first; and from the top of the frame to its bottom.
     noise_variance : float
-        As in :func:`moments`.
+        As in :func:`~nta.spot_equations.moments`.
     usual_sd, max_shift_px : float
         As in :func:`~nta.spot_equations.move`.
-    reach_px : int
-        No window reaches further from the detector's pixel, :func:`nta.localisation.how_far_px`.
 
     Returns
     -------
     (n, 10) float64
         The six parameters of :func:`take_away`, y and x after the narrow round, and the two of :func:`judge`.
     """
-    n = y_px.size
+    n = len(starts)
     result = np.empty((n, 10))
     result[:, 0] = 0.0  # not fitted yet
     ranks = np.empty(n, np.int64)
     for rank in range(n):
         ranks[downwards[rank]] = rank
-    light, columns = open_patch(reach_px), np.empty(10 * LANES)
+    light, columns = open_patch(patches), np.empty(10 * LANES)
     squares, residuals, shape = np.empty((5, 5)), np.empty((3, 3)), np.empty((3, 3))
     matrix, vector = np.empty((6, 6)), np.empty(6)
     widest, noise_sd = WIDEST_SD * usual_sd, math.sqrt(noise_variance)
     for turn in range(2 + _N_FREE_ROUNDS):
         variance = (_NARROW_SD * usual_sd) ** 2 if turn == 0 else usual_sd * usual_sd
         latitude = _NARROW_LATITUDE if turn == 0 else _FREE_LATITUDE
+        reach = _NARROW_REACH if turn == 0 else _FREE_REACH
         for i in order:
             spot = result[i, :6]
+            start_y, start_x = starts[i, 0] - corners[i, 0], starts[i, 1] - corners[i, 1]
             if turn == 0:
                 # A peak of next to nothing makes the first sums those of a fit that is linear in the peak.
-                spot[0], spot[1], spot[2] = 1e-3 * noise_sd, y_px[i], x_px[i]
+                spot[0], spot[1], spot[2] = 1e-3 * noise_sd, start_y, start_x
                 spot[3], spot[4], spot[5] = variance, variance, 0.0
-            reach = _NARROW_REACH if turn == 0 else _FREE_REACH
-            corner_y, corner_x = open_view(
-                signal, result, y_px, x_px, i, downwards, ranks[i], reach, usual_sd, max_shift_px, reach_px, light
-            )
+            open_view(patches, corners, starts, result, i, downwards, ranks[i], reach, usual_sd, max_shift_px, light)
             if turn > _N_FREE_ROUNDS:
-                judge(light, corner_y, corner_x, spot, noise_variance, widest, columns, result[i, 8:])
+                judge(light, spot, noise_variance, widest, columns, result[i, 8:])
                 continue
             for step in range(-1 if turn == 0 else 0, _N_STEPS):
                 window = _FIRST_REACH if step < 0 else reach
-                moments(light, corner_y, corner_x, spot, noise_variance, window, widest, columns, squares, residuals)
+                moments(light, spot, noise_variance, window, widest, columns, squares, residuals)
                 if step < 0:
                     peak = spot[0] * (1.0 + residuals[0, 0] / squares[0, 0]) if squares[0, 0] > 0.0 else 0.0
                     spot[0] = max(peak, 0.3 * noise_sd)
@@ -281,7 +271,11 @@ def fit_spots(
                 normal_equations(spot, squares, residuals, variance, latitude, shape, matrix, vector)
                 solve(matrix, vector)
                 step_of(spot, shape, vector)
-                move(spot, vector, y_px[i], x_px[i], usual_sd, max_shift_px)
+                move(spot, vector, start_y, start_x, usual_sd, max_shift_px)
             if turn == 0:
                 result[i, 6], result[i, 7] = spot[1], spot[2]
+    for i in range(n):
+        for axis in range(2):
+            result[i, 1 + axis] += corners[i, axis]
+            result[i, 6 + axis] += corners[i, axis]
     return result
