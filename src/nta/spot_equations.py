@@ -175,8 +175,11 @@ def normal_equations(
         vector[i] = residuals[_POWER_Y[i], _POWER_X[i]]
         for j in range(i + 1):
             matrix[i, j] = squares[_POWER_Y[i] + _POWER_Y[j], _POWER_X[i] + _POWER_X[j]]
-    for i in range(3):
-        matrix[i, i] += _LEAST_INFORMATION
+    # Where pixels tell nothing of peak or place, the equations can be solved all the same, and nothing moves.
+    matrix[0, 0] += _LEAST_INFORMATION * spot[0] * spot[0]
+    matrix[1, 1] += _LEAST_INFORMATION * (y * y + yx * yx)
+    matrix[2, 1] += _LEAST_INFORMATION * yx * (y + x)
+    matrix[2, 2] += _LEAST_INFORMATION * (x * x + yx * yx)
     tightness = 1.0 / (latitude * usual_variance) ** 2
     for k in range(3):  # variance in y, in x, covariance
         weight = 2.0 * tightness if k == 2 else tightness
