@@ -248,7 +248,7 @@ def move(spot: Floats, step: Floats, start_y: float, start_x: float, usual_sd: f
     Parameters
     ----------
     spot, step : (6,) float64
-        As in :func:`add_spot`.
+        As in :func:`start_columns`.
     start_y, start_x : float
         Where the detector saw the spot, px.
     usual_sd : float
