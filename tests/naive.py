@@ -192,6 +192,106 @@ def soft_disc_centroids(signal, y, x, radius, n_recentres, max_shift):
     return np.array(result, dtype=float).reshape(-1, 4)
 
 
+def patches_around(frame, background, y, x, reach, is_dark, full_scale):
+    """The pixels of each patch one by one: light, the same with NaN where the camera's range ends, and the corner."""
+    height, width = frame.shape
+    sides = [min(2 * reach + 1, side) for side in frame.shape]
+    found = []
+    for at_y, at_x in zip(y, x, strict=True):
+        top = min(max(round(at_y) - reach, 0), height - sides[0])
+        left = min(max(round(at_x) - reach, 0), width - sides[1])
+        light, unsaturated = np.empty((2, *sides), dtype=np.float32)
+        for row in range(sides[0]):
+            for column in range(sides[1]):
+                raw = int(frame[top + row, left + column])
+                light[row, column] = (np.float32(raw) - background[top + row, left + column]) * (-1 if is_dark else 1)
+                is_cut = raw <= 0 if is_dark else raw >= full_scale
+                unsaturated[row, column] = np.nan if is_cut else light[row, column]
+        found.append((light, unsaturated, (top, left)))
+    return found
+
+
+def light_of(spot, shape):
+    """A Gaussian spot of peak, y, x, variance in y, in x, and covariance, written as a whole image."""
+    rows, columns = np.indices(shape)
+    inverse = np.linalg.inv([[spot[3], spot[5]], [spot[5], spot[4]]])
+    apart = np.stack([rows - spot[1], columns - spot[2]], axis=-1)
+    return spot[0] * np.exp(-0.5 * np.einsum("...i,ij,...j", apart, inverse, apart))
+
+
+def window_of(spot, reach, widest, shape):
+    """Which pixels lie in the window of a spot, ``reach`` of its sd to each side but no more than ``widest``."""
+    rows, columns = np.indices(shape)
+    within = (min(reach * np.sqrt(variance), widest) for variance in spot[3:5])
+    return (abs(rows - spot[1]) <= next(within)) & (abs(columns - spot[2]) <= next(within))
+
+
+def slopes_of(spot, shape):
+    """The derivatives of a spot's light by its six parameters, images one behind the other."""
+    rows, columns = np.indices(shape)
+    inverse = np.linalg.inv([[spot[3], spot[5]], [spot[5], spot[4]]])
+    u, v = np.einsum("ij,jhw->ihw", inverse, np.stack([rows - spot[1], columns - spot[2]]))
+    return light_of(spot, shape) * np.stack([np.full(shape, 1 / spot[0]), u, v, u * u / 2, v * v / 2, u * v])
+
+
+def fit_spots(signal, y, x, order, noise_variance, usual_sd, max_shift):
+    """Gauss-Newton steps with the light of all spots held as whole images; NaN in pixels that are left out."""
+    shape, n = signal.shape, len(y)
+    spots, narrow, verdicts = np.zeros((n, 6)), np.zeros((n, 2)), np.zeros((n, 2))
+    light = np.zeros((n, *shape))
+    widest, noise = 4.5 * usual_sd, np.sqrt(noise_variance)
+
+    def seen_by(i, reach):
+        inside = window_of(spots[i], reach, widest, shape) & ~np.isnan(signal)
+        own = light_of(spots[i], shape)
+        return inside / (noise_variance + 0.1 * spots[i, 0] * own), own, light.sum(axis=0) - light[i]
+
+    for turn in range(3):
+        variance = (0.8 * usual_sd) ** 2 if turn == 0 else usual_sd**2
+        prior = np.diag([0, 0, 0, 1, 1, 2]) / ((0.2 if turn == 0 else 0.7) * variance) ** 2
+        for i in order:
+            if turn == 0:
+                spots[i] = 1e-3 * noise, y[i], x[i], variance, variance, 0.0
+                weight, own, others = seen_by(i, 1.5)
+                bright = np.sum(weight * own**2)
+                residual = np.nansum(weight * own * (signal - others - own))
+                spots[i, 0] = max(spots[i, 0] * (1 + residual / bright) if bright > 0 else 0.0, 0.3 * noise)
+            for _ in range(2):
+                weight, own, others = seen_by(i, 2.0 if turn == 0 else 3.0)
+                slopes = slopes_of(spots[i], shape)
+                matrix = np.einsum("ihw,hw,jhw->ij", slopes, weight, slopes) + prior + np.diag([1e-9] * 3 + [0] * 3)
+                residual = np.nansum(slopes * weight * (signal - others - own), axis=(1, 2))
+                usual = np.array([0, 0, 0, variance, variance, 0])
+                step = np.linalg.solve(matrix, residual + prior @ (usual - spots[i]))
+                spots[i] = moved(spots[i], step, y[i], x[i], usual_sd, max_shift)
+            if turn == 0:
+                narrow[i] = spots[i, 1:3]
+            light[i] = light_of(spots[i], shape) * window_of(spots[i], 4.0, 6.0 * usual_sd, shape)
+    for i in range(n):
+        weight, own, others = seen_by(i, 3.0)
+        slopes, inside = slopes_of(spots[i], shape)[1:3], weight > 0
+        information = np.einsum("ihw,hw,jhw->ij", slopes, weight, slopes)
+        scatter = np.einsum("ihw,hw,jhw->ij", slopes, noise_variance * weight**2, slopes)
+        inverse = np.linalg.inv(information)
+        unexplained = np.sum(((signal - others - own) ** 2 - noise_variance)[inside])
+        verdicts[i] = np.trace(inverse @ scatter @ inverse) / 2, max(unexplained, 0) / np.sum(own[inside] ** 2)
+    return np.hstack([spots, narrow, verdicts])
+
+
+def moved(spot, step, start_y, start_x, usual_sd, max_shift):
+    """A spot after a step, within the bounds of one step and of the whole way."""
+    spot, length = spot.copy(), np.hypot(step[1], step[2])
+    spot[0] = np.clip(spot[0] + step[0], 0.3 * spot[0], 3 * spot[0])
+    spot[1:3] += step[1:3] * (min(1, 0.45 * usual_sd / length) if length > 0 else 1)
+    for i in (3, 4):
+        least, most = max(0.6 * spot[i], (0.35 * usual_sd) ** 2), min(1.7 * spot[i], (2.2 * usual_sd) ** 2)
+        spot[i] = np.clip(spot[i] + step[i], least, most)
+    spot[5] = np.clip(spot[5] + step[5], -0.75 * np.sqrt(spot[3] * spot[4]), 0.75 * np.sqrt(spot[3] * spot[4]))
+    way = spot[1:3] - (start_y, start_x)
+    spot[1:3] = (start_y, start_x) + way * min(1, max_shift / max(np.hypot(*way), 1e-12))
+    return spot
+
+
 def localisation_error_px(noise_error, disagreement, noise_factor, disagreement_share, floor):
     """Three independent causes, one element at a time."""
     pairs = zip(noise_error, disagreement, strict=True)

@@ -29,6 +29,8 @@ ORDER = (
     "compilation",
     "kernels",
     "settings",
+    "spot_pixels",
+    "spot_equations",
     "spot_fit",
     "localisation",
     "sampling",

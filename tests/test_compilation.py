@@ -27,7 +27,7 @@ import json, nta.kernels, nta.localisation, nta.spot_fit, nta.tracking.fused_ker
 from nta.compilation import is_compiled, load_kernels
 before = is_compiled()
 load_kernels()
-stats = [k.stats for k in (nta.tracking.fused_kernels.link_frames, nta.spot_fit.add_spot)]
+stats = [k.stats for k in (nta.tracking.fused_kernels.link_frames, nta.spot_fit.fit_spots)]
 hits, misses = (sum(sum(getattr(s, name).values()) for s in stats) for name in ("cache_hits", "cache_misses"))
 print(json.dumps({"before": before, "after": is_compiled(), "hits": hits, "misses": misses}))
 """

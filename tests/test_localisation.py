@@ -8,16 +8,19 @@ import naive
 import numpy as np
 import pytest
 
-from nta import localisation, spot_fit
+from nta import localisation, spot_equations, spot_fit
 from nta.localisation import (
     crowding,
     fit_error_px,
+    how_far_px,
     localisation_error_px,
     localise,
     merged_chance,
     soft_disc_centroids,
 )
-from nta.spot_fit import add_spot, fit_spots, judge, moments, normal_equations
+from nta.spot_equations import CENTROID_SHARE
+from nta.spot_fit import WIDEST_SD, fit_spots
+from nta.spot_pixels import LANES, Patches, patches_around
 
 HEIGHT, WIDTH = 37, 61
 
@@ -31,8 +34,20 @@ def frame_of(spots, sd=2.0, shape=(HEIGHT, WIDTH)):
     return signal.astype(np.float32)
 
 
-def disc(signal, y, x, radius=6.0, n_recentres=6, max_shift=4.0, kernel=soft_disc_centroids):
-    return kernel(signal, np.asarray(y, float), np.asarray(x, float), radius, n_recentres, max_shift)
+def around(signal, y, x, reach):
+    """Patches of a frame that is light already, with NaN where pixels are saturated."""
+    height, width = signal.shape
+    raw = np.zeros(signal.shape, dtype=np.uint8)
+    places = np.column_stack([y, x]).astype(float)
+    found = patches_around(raw, -np.nan_to_num(signal), places, reach, is_dark=False, full_scale=255)
+    unsaturated = patches_around(raw, -signal, places, reach, is_dark=False, full_scale=255).light
+    return Patches(found.light, unsaturated, found.corners, (height, width))
+
+
+def disc(signal, y, x, radius=6.0, n_recentres=6, max_shift=4.0):
+    cut = around(signal, y, x, math.ceil(radius + max_shift) + 1)
+    starts = np.column_stack([y, x]).astype(float)
+    return soft_disc_centroids(cut.light, cut.corners, starts, radius, n_recentres, max_shift)
 
 
 @pytest.mark.parametrize("radius", [2.5, 6.0, 7.14])
@@ -45,7 +60,7 @@ def test_soft_disc_equals_its_twin(radius, n_recentres):
     spots = [*zip(y, x, [80.0, 60.0, 60.0, 40.0, 3.0, -50.0, 20.0], strict=True), (33.0, 28.0, 200.0)]
     signal = (frame_of(spots) + random.normal(0, 2, (HEIGHT, WIDTH))).astype(np.float32)
     fast = disc(signal, y + 0.4, x - 0.3, radius, n_recentres)
-    slow = disc(signal, y + 0.4, x - 0.3, radius, n_recentres, kernel=naive.soft_disc_centroids)
+    slow = naive.soft_disc_centroids(signal, y + 0.4, x - 0.3, radius, n_recentres, 4.0)
     np.testing.assert_allclose(fast, slow, rtol=1e-10, atol=1e-10)
 
 
@@ -128,29 +143,43 @@ SPOT = np.array([70.0, 17.3, 29.6, 5.0, 3.5, 1.1])
 
 
 def light_of(spot, shape=(HEIGHT, WIDTH)):
-    rows, columns = np.indices(shape)
-    inverse = np.linalg.inv([[spot[3], spot[5]], [spot[5], spot[4]]])
-    apart = np.stack([rows - spot[1], columns - spot[2]], axis=-1)
-    return spot[0] * np.exp(-0.5 * np.einsum("...i,ij,...j", apart, inverse, apart))
+    return naive.light_of(spot, shape)
 
 
 def window_of(spot, reach, shape=(HEIGHT, WIDTH)):
-    rows, columns = np.indices(shape)
-    return (abs(rows - spot[1]) <= reach * math.sqrt(spot[3])) & (abs(columns - spot[2]) <= reach * math.sqrt(spot[4]))
+    return naive.window_of(spot, reach, 50.0, shape)
 
 
 def noisy(seed, clean, noise=2.0):
     return (clean + np.random.default_rng(seed).normal(0, noise, clean.shape)).astype(np.float32)
 
 
-def unsaturated(signal):
-    return np.zeros(signal.shape, dtype=bool)
+def fitted(signal, y, x, noise=2.0, sd=2.0, order=None):
+    cut = around(signal, y, x, math.ceil(WIDEST_SD * sd + 4.0) + 1)
+    starts = np.column_stack([y, x]).astype(float)
+    order = np.arange(len(y)) if order is None else order
+    downwards = np.argsort(starts[:, 0], kind="stable")
+    return fit_spots(cut.unsaturated, cut.corners, starts, order, downwards, noise**2, sd, 4.0)
 
 
-def fitted(signal, y, x, saturated=None, noise=2.0, sd=2.0):
-    order = np.arange(len(y))
-    mask = unsaturated(signal) if saturated is None else saturated
-    return fit_spots(signal, mask, np.asarray(y, float), np.asarray(x, float), order, noise**2, sd, 4.0)
+def localised(signal, detected, noise, sd, radius):
+    cut = around(signal, detected[:, 0], detected[:, 1], how_far_px(sd, radius))
+    return localise(cut, detected, noise, sd, radius)
+
+
+def with_lanes(signal):
+    """A patch that is the whole frame, as the inner kernels read it."""
+    return np.pad(np.asarray(signal, float), ((0, 0), (0, LANES)), constant_values=np.nan)
+
+
+@pytest.fixture
+def inner(monkeypatch):
+    """The two modules with their inner kernels as plain functions: compiled, only kernels can call them."""
+    for module in (spot_equations, spot_fit):
+        for name, function in vars(module).items():
+            if hasattr(function, "py_func") and name != "fit_spots":
+                monkeypatch.setattr(module, name, function.py_func)
+    return spot_fit
 
 
 def slopes(spot):
@@ -160,50 +189,98 @@ def slopes(spot):
     return np.array([(light_of(spot + step) - light_of(spot - step)) / (2 * change) for step in steps])
 
 
-def test_spot_is_added_like_its_twin():
+def test_spot_is_taken_away_like_its_twin(inner):
     image = np.full((HEIGHT, WIDTH), 3.0)
-    add_spot(image, SPOT, -1.0, 50.0)
+    elsewhere = SPOT + np.array([0, 5, -7, 0, 0, 0])
+    inner.take_away(image, elsewhere, -5, 7, 50.0)
     expected = 3.0 - light_of(SPOT) * window_of(SPOT, 4.0)
     np.testing.assert_allclose(image, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_normal_equations_equal_their_twin():
+def test_a_step_equals_its_twin(inner):
     """Against J'WJ and J'Wr of numerical slopes; a neighbour, saturated pixels, noise of seed 21."""
     others = light_of(np.array([40.0, 22.0, 34.0, 4.0, 4.0, 0.0]))
     signal = noisy(21, 1.1 * light_of(SPOT) + others)
     saturated = np.random.default_rng(22).random(signal.shape) < 0.1
-    matrix, vector, squares, residuals = np.empty((6, 6)), np.empty(6), np.empty((5, 5)), np.empty((3, 3))
-    moments(signal, saturated, others, SPOT, 4.0, 2.5, 50.0, squares, residuals)
-    normal_equations(SPOT, squares, residuals, 4.5, 0.7, matrix, vector)
-    light = light_of(SPOT)
-    weight = window_of(SPOT, 2.5) * ~saturated / (4.0 + spot_fit.CENTROID_SHARE * SPOT[0] * light)
+    matrix, step, squares, residuals = np.empty((6, 6)), np.empty(6), np.empty((5, 5)), np.empty((3, 3))
+    light, columns, shape = with_lanes(signal - others), np.empty(10 * LANES), np.empty((3, 3))
+    light[:, :WIDTH][saturated] = np.nan
+    inner.moments(light, SPOT, 4.0, 2.5, 50.0, columns, squares, residuals)
+    inner.normal_equations(SPOT, squares, residuals, 4.5, 0.7, shape, matrix, step)
+    inner.solve(matrix, step)
+    inner.step_of(SPOT, shape, step)
+    own = light_of(SPOT)
+    weight = window_of(SPOT, 2.5) * ~saturated / (4.0 + CENTROID_SHARE * SPOT[0] * own)
     jacobian = slopes(SPOT)
     prior = np.diag([0, 0, 0, 1, 1, 2]) / (0.7 * 4.5) ** 2
-    expected = np.einsum("ihw,hw,jhw->ij", jacobian, weight, jacobian) + prior
-    right = np.einsum("ihw,hw->i", jacobian, weight * (signal - others - light))
+    normal = np.einsum("ihw,hw,jhw->ij", jacobian, weight, jacobian) + prior
+    right = np.einsum("ihw,hw->i", jacobian, weight * (signal - others - own))
     right += prior @ (np.array([0, 0, 0, 4.5, 4.5, 0]) - SPOT)
-    np.testing.assert_allclose(matrix, expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(vector, right, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(step, np.linalg.solve(normal, right), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("sd", [1.0, 2.3, 4.0])
+def test_fit_equals_its_twin(sd):
+    """Alone, in pairs and in a row, at edges and corners, dim, wide, saturated, where there is no light; seed 28."""
+    random = np.random.default_rng(28)
+    shape = (70, 95)
+    at = [(12, 14), (15, 20), (0.3, 40.2), (69, 94), (35, 0), (40, 47), (41, 52), (43, 58), (60, 70), (22, 80)]
+    peaks = [90, 60, 80, 70, 50, 200, 100, 40, 4, 0]
+    y, x = np.array(at, float).T + random.uniform(-0.5, 0.5, (2, len(at)))
+    spots = [*zip(y, x, peaks, strict=True), (45.0, 20.0, 60.0)]
+    signal = noisy(random, frame_of(spots, sd=sd, shape=shape))
+    signal[signal > 120] = np.nan
+    y, x = y + random.uniform(-0.6, 0.6, len(y)), x + random.uniform(-0.6, 0.6, len(x))
+    order = np.argsort(-np.array(peaks), kind="stable")
+    fast = fitted(signal, y, x, sd=sd, order=order)
+    slow = naive.fit_spots(signal, y, x, order, 4.0, sd, 4.0)
+    # Peaks in grey levels, places and variances in px and px²; what camera noise does to them in px².
+    np.testing.assert_allclose(fast[:, :8], slow[:, :8], rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(fast[:, 8:], slow[:, 8:], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("is_dark", [False, True])
+@pytest.mark.parametrize("reach", [4, 25])
+def test_patches_equal_their_twin(dtype, is_dark, reach):
+    """Inside, at edges and corners, over pixels at both ends of the range; frames smaller than a patch; seed 29."""
+    random = np.random.default_rng(29)
+    frame = random.integers(0, 256, (HEIGHT, WIDTH)).astype(dtype)
+    background = random.uniform(0, 255, (HEIGHT, WIDTH)).astype(np.float32)
+    y, x = np.array([[0.0, 36.0, 18.4, 18.5, 36.0, 3.2], [0.0, 60.0, 30.6, 30.5, 0.0, 57.5]])
+    found = patches_around(frame, background, np.column_stack([y, x]), reach, is_dark=is_dark, full_scale=250)
+    for k, (light, unsaturated, corner) in enumerate(
+        naive.patches_around(frame, background, y, x, reach, is_dark, 250)
+    ):
+        np.testing.assert_array_equal(found.light[k], light)
+        np.testing.assert_array_equal(found.unsaturated[k], unsaturated)
+        assert tuple(found.corners[k]) == corner
+    assert found.frame_shape == (HEIGHT, WIDTH)
+
+
+def test_patches_without_a_saturated_pixel_are_not_held_twice():
+    frame = np.full((HEIGHT, WIDTH), 9, dtype=np.uint8)
+    cut = patches_around(frame, frame.astype(np.float32), np.array([[5.0, 5.0]]), 4, is_dark=False, full_scale=255)
+    assert cut.unsaturated is cut.light
 
 
 @pytest.mark.parametrize("covariance", [-2.0, -0.7, 0.3, 1.1, 2.3])
-def test_judgement_of_one_row_of_pixels_tells_of_one_axis_only(covariance):
+def test_judgement_of_one_row_of_pixels_tells_of_one_axis_only(inner, covariance):
     # All others are saturated, and the two slopes of a tilted spot are in proportion along a row.
     spot = SPOT.copy()
     spot[1], spot[5] = np.rint(spot[1]), covariance
-    signal, verdict = noisy(24, light_of(spot)), np.empty(2)
-    saturated = np.ones(signal.shape, dtype=bool)
-    saturated[int(spot[1])] = False
-    judge(signal, saturated, light_of(spot), spot, 4.0, 50.0, verdict)
+    light, verdict = with_lanes(noisy(24, light_of(spot))), np.empty(2)
+    light[np.arange(HEIGHT) != spot[1]] = np.nan
+    inner.judge(light, spot, 4.0, 50.0, np.empty(10 * LANES), verdict)
     assert verdict[0] == np.inf
 
 
-def test_judgement_equals_its_twin():
+def test_judgement_equals_its_twin(inner):
     signal = noisy(23, 1.1 * light_of(SPOT))
     verdict = np.empty(2)
-    judge(signal, unsaturated(signal), light_of(SPOT), SPOT, 4.0, 50.0, verdict)
+    inner.judge(with_lanes(signal), SPOT, 4.0, 50.0, np.empty(10 * LANES), verdict)
     inside, light, jacobian = window_of(SPOT, 3.0), light_of(SPOT), slopes(SPOT)[1:3]
-    weight = inside / (4.0 + spot_fit.CENTROID_SHARE * SPOT[0] * light)
+    weight = inside / (4.0 + CENTROID_SHARE * SPOT[0] * light)
     inverse = np.linalg.inv(np.einsum("ihw,hw,jhw->ij", jacobian, weight, jacobian))
     scatter = np.einsum("ihw,hw,jhw->ij", jacobian, 4.0 * weight**2, jacobian)
     unexplained = np.sum(((signal - light) ** 2 - 4.0)[inside])
@@ -239,8 +316,8 @@ def test_neighbours_are_fitted_together():
 def test_saturated_pixels_do_not_count():
     signal = frame_of([(18.0, 30.0, 100.0)])
     saturated = signal > 60
-    signal[saturated] = np.random.default_rng(25).uniform(60, 300, saturated.sum())
-    found = fitted(signal, [18.3], [30.2], saturated)[0]
+    signal[saturated] = np.nan
+    found = fitted(signal, [18.3], [30.2])[0]
     np.testing.assert_allclose(found[1:3], [18.0, 30.0], atol=0.02)
 
 
@@ -254,7 +331,7 @@ def test_a_neighbour_that_was_not_detected_draws_the_position_less_than_the_disc
     signal = noisy(random, frame_of(spots, shape=(260, 190)), 1.0)
     y, x = (places + random.normal(0, 0.1, places.shape)).T.copy()
     detected = np.column_stack([y, x, np.full(len(places), 100.0)])
-    found = localise(signal, unsaturated(signal), detected, 1.0, 2.0, 7.0)
+    found = localised(signal, detected, 1.0, 2.0, 7.0)
     plain = disc(signal, y, x, radius=7.0)
     error, disc_error = (np.hypot(*(at[:, :2] - places).T) for at in (found, plain))
     assert np.sqrt(np.mean(error**2)) < 0.5 * np.sqrt(np.mean(disc_error**2))
@@ -270,7 +347,7 @@ def test_positions_of_a_frame_are_the_same_each_time_and_far_spots_do_not_matter
 
 def test_where_no_fit_holds_the_discs_position_stays():
     signal = frame_of([(18, 30, 1.0)])
-    found = localise(signal, unsaturated(signal), np.array([[18.4, 29.7, 5.0]]), 2.0, 2.0, 6.0)[0]
+    found = localised(signal, np.array([[18.4, 29.7, 5.0]]), 2.0, 2.0, 6.0)[0]
     plain = disc(signal, [18.4], [29.7])[0]
     np.testing.assert_array_equal(found[[0, 1, 3]], plain[:3])
     assert 0 < found[2] <= 6.0
@@ -278,14 +355,14 @@ def test_where_no_fit_holds_the_discs_position_stays():
 
 def test_all_saturated_gives_a_finite_position_and_the_largest_error():
     signal = frame_of([])
-    found = localise(signal, ~unsaturated(signal), np.array([[18.4, 29.7, 5.0]]), 2.0, 2.0, 6.0)[0]
+    found = localised(np.full_like(signal, np.nan), np.array([[18.4, 29.7, 5.0]]), 2.0, 2.0, 6.0)[0]
     assert list(found[:2]) == [18.4, 29.7]
     assert found[2] == 6.0
 
 
 def test_localise_without_a_spot_gives_an_empty_table():
     signal = frame_of([])
-    assert localise(signal, unsaturated(signal), np.empty((0, 3)), 2.0, 2.0, 6.0).shape == (0, 4)
+    assert localised(signal, np.empty((0, 3)), 2.0, 2.0, 6.0).shape == (0, 4)
 
 
 def test_chance_and_error_equal_their_twin():

@@ -36,7 +36,9 @@ logger = logging.getLogger(__name__)
 KERNEL_SOURCES: Final = (
     "kernels.py",
     "localisation.py",
+    "spot_equations.py",
     "spot_fit.py",
+    "spot_pixels.py",
     "detection/fused_bandpass.py",
     "detection/fused_exact.py",
     "detection/fused_features.py",

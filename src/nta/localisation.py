@@ -15,8 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.compilation import kernel
-from nta.spot_fit import fit_spots
+from nta.compilation import inner_kernel, kernel
+from nta.spot_fit import WIDEST_SD, fit_spots
+from nta.spot_pixels import LANES, Patches, copy_patch, open_patch
 
 Floats = NDArray[np.float64]
 
@@ -28,23 +29,84 @@ MAX_SHIFT_PX: Final = 4.0
 """A centre that moved further than this from the detector's position has run to a neighbour."""
 
 
-@kernel("f8[:, ::1](f4[:, ::1], f8[::1], f8[::1], f8, i8, f8)")
+@inner_kernel
+def disc_sums(
+    light: Floats, y: float, x: float, radius_px: float, columns: Floats
+) -> tuple[float, float, float, float, float]:
+    """Return what a disc with a soft rim, w = clip(r + 1/2 - distance, 0, 1), holds.
+
+    Parameters
+    ----------
+    light : (height, width) float64
+        A patch of the frame and ``LANES`` columns more.
+    y, x : float
+        Centre of the disc in the patch, px.
+    radius_px : float
+        Its radius, px.
+    columns : (5 ``LANES`` or more,) float64
+        Room to work in: columns are summed side by side, which the processor does for several of them at once.
+
+    Returns
+    -------
+    tuple of float
+        Mass, sum of w light; its moments w light dy and w light dx; sum of w² distance²/2; and sum of light r/2 over
+        the soft rim.
+    """
+    edge = radius_px + 0.5
+    mass, moment_y, moment_x, lever, rim = 0.0, 0.0, 0.0, 0.0, 0.0
+    height, width = light.shape
+    left, right = max(0, math.ceil(x - edge)), min(width - 1 - LANES, math.floor(x + edge))
+    for first in range(left, right + 1, LANES):
+        columns[:] = 0.0
+        for k in range(LANES):
+            columns[k] = (first + k - x) ** 2
+        for row in range(max(0, math.ceil(y - edge)), min(height - 1, math.floor(y + edge)) + 1):
+            seen = light[row, first:]
+            d_y = row - y
+            for k in range(LANES):
+                square = d_y * d_y + columns[k]
+                distance = math.sqrt(square)
+                level = seen[k]
+                weight = min(max(edge - distance, 0.0), 1.0)
+                half = 0.5 * weight * weight * square
+                on_rim = 0.5 * distance * level
+                if not 0.0 < weight < 1.0:
+                    on_rim = 0.0
+                if math.isnan(level):
+                    level, half, on_rim = 0.0, 0.0, 0.0
+                value = weight * level
+                columns[LANES + k] += value
+                columns[2 * LANES + k] += value * d_y
+                columns[3 * LANES + k] += half
+                columns[4 * LANES + k] += on_rim
+        for k in range(min(LANES, right + 1 - first)):
+            mass += columns[LANES + k]
+            moment_y += columns[2 * LANES + k]
+            moment_x += columns[LANES + k] * (first + k - x)
+            lever += columns[3 * LANES + k]
+            rim += columns[4 * LANES + k]
+    return mass, moment_y, moment_x, lever, rim
+
+
+@kernel("f8[:, ::1](f4[:, :, ::1], i8[:, ::1], f8[:, ::1], f8, i8, f8)")
 def soft_disc_centroids(
-    signal: NDArray[np.float32],
-    y_px: Floats,
-    x_px: Floats,
+    patches: NDArray[np.float32],
+    corners: NDArray[np.int64],
+    starts: Floats,
     radius_px: float,
     n_recentres: int,
     max_shift_px: float,
 ) -> Floats:
-    """Return centroid and mass of every spot in a disc with a soft rim, w = clip(r + 1/2 - distance, 0, 1).
+    """Return centroid and mass of every spot in a disc with a soft rim, :func:`disc_sums`.
 
     Parameters
     ----------
-    signal : (height, width) float32
-        Raw frame minus background, signed: clipping at 0 would bias the centroid of dim spots.
-    y_px, x_px : (n,) float64
-        Where the detector saw the spots.
+    patches : (n, height, width) float32
+        The light around each spot, signed: clipping at 0 would bias the centroid of dim spots.
+    corners : (n, 2) int64
+        Row and column of the frame that each begins with.
+    starts : (n, 2) float64
+        y and x where the detector saw the spots, px of the frame.
     radius_px : float
         Radius of the disc, px.
     n_recentres : int
@@ -61,55 +123,26 @@ def soft_disc_centroids(
         through the light of a wide spot, its centroid follows the noise that much more. Infinite where there
         is no light.
     """
-    height, width = signal.shape
-    result = np.empty((y_px.size, 4))
-    within, beyond = max(radius_px - 0.5, 0.0) ** 2, (radius_px + 0.5) ** 2  # squared distances, px²
-    for spot in range(y_px.size):
-        centre_y, centre_x = y_px[spot], x_px[spot]
-        mass = 0.0
-        lever = 0.0
-        rim = 0.0
+    result = np.empty((len(starts), 4))
+    light, columns = open_patch(patches), np.empty(5 * LANES)
+    for spot in range(len(starts)):
+        start_y, start_x = starts[spot, 0] - corners[spot, 0], starts[spot, 1] - corners[spot, 1]
+        copy_patch(patches[spot], start_y, start_x, radius_px + 0.5 + max_shift_px, light)
+        move_y, move_x, mass, lever, rim = 0.0, 0.0, 0.0, 0.0, 0.0
         for _ in range(n_recentres):
-            top = max(0, math.floor(centre_y - radius_px))
-            bottom = min(height - 1, math.ceil(centre_y + radius_px))
-            left = max(0, math.floor(centre_x - radius_px))
-            right = min(width - 1, math.ceil(centre_x + radius_px))
-            mass = 0.0
-            moment_y = 0.0
-            moment_x = 0.0
-            lever = 0.0
-            rim = 0.0
-            for row in range(top, bottom + 1):
-                d_y = row - centre_y
-                half = math.sqrt(max(beyond - d_y * d_y, 0.0))
-                first, last = max(left, math.ceil(centre_x - half)), min(right, math.floor(centre_x + half))
-                for column in range(first, last + 1):
-                    d_x = column - centre_x
-                    square = d_y * d_y + d_x * d_x
-                    level = float(signal[row, column])  # sums of single precision lose digits uncompiled
-                    weight = 1.0
-                    if square > within:  # most pixels need no root
-                        distance = math.sqrt(square)
-                        weight = min(max(radius_px + 0.5 - distance, 0.0), 1.0)
-                        if 0.0 < weight < 1.0:
-                            rim += 0.5 * distance * level
-                    value = weight * level
-                    mass += value
-                    moment_y += value * d_y
-                    moment_x += value * d_x
-                    lever += 0.5 * weight * weight * (d_x * d_x + d_y * d_y)
+            mass, moment_y, moment_x, lever, rim = disc_sums(
+                light, start_y + move_y, start_x + move_x, radius_px, columns
+            )
             if mass <= 0.0:
                 break
-            centre_y += moment_y / mass
-            centre_x += moment_x / mass
-            if math.hypot(centre_y - y_px[spot], centre_x - x_px[spot]) > max_shift_px:
+            move_y += moment_y / mass
+            move_x += moment_x / mass
+            if math.hypot(move_y, move_x) > max_shift_px:
                 break
-        if mass <= 0.0 or not math.hypot(centre_y - y_px[spot], centre_x - x_px[spot]) <= max_shift_px:
-            centre_y, centre_x = y_px[spot], x_px[spot]
-        result[spot, 0] = centre_y
-        result[spot, 1] = centre_x
-        result[spot, 2] = mass
+        if mass <= 0.0 or not math.hypot(move_y, move_x) <= max_shift_px:
+            move_y, move_x = 0.0, 0.0
         held = mass - rim
+        result[spot, 0], result[spot, 1], result[spot, 2] = starts[spot, 0] + move_y, starts[spot, 1] + move_x, mass
         result[spot, 3] = math.sqrt(lever) / held if held > 0.0 else np.inf
     return result
 
@@ -232,22 +265,26 @@ def fit_error_px(fits: Floats, chance: Floats, disagreement_px: Floats, spot_sd_
     return total
 
 
-def localise(
-    signal: NDArray[np.float32],
-    saturated: NDArray[np.bool_],
-    detected: Floats,
-    noise_sd: float,
-    spot_sd_px: float,
-    radius_px: float,
-) -> Floats:
+def how_far_px(spot_sd_px: float, radius_px: float) -> int:
+    """Return how far from the pixel that the detector saw light is read, px, in rows and columns.
+
+    Parameters
+    ----------
+    spot_sd_px : float
+        Standard deviation of the video's spots, px.
+    radius_px : float
+        Radius of the disc, px.
+    """
+    return math.ceil(max(WIDEST_SD * spot_sd_px, radius_px + 0.5) + MAX_SHIFT_PX) + 1
+
+
+def localise(patches: Patches, detected: Floats, noise_sd: float, spot_sd_px: float, radius_px: float) -> Floats:
     """Return positions, errors and light of the spots of one frame.
 
     Parameters
     ----------
-    signal : (height, width) float32
-        Raw frame minus background, particles positive.
-    saturated : (height, width) bool
-        Pixels at the end of the camera's range, which the fit leaves out.
+    patches : Patches
+        The light around the spots, :func:`how_far_px` to each side. The fit leaves out saturated pixels.
     detected : (n, 3 or more) float64
         y, x (px) and mass of the spots that the detector saw.
     noise_sd : float
@@ -262,17 +299,18 @@ def localise(
     (n, 4) float64
         y, x and standard error per axis (px), light in the disc (grey levels).
     """
-    y, x = np.ascontiguousarray(detected[:, 0]), np.ascontiguousarray(detected[:, 1])
-    disc = soft_disc_centroids(signal, y, x, radius_px, N_RECENTRES, MAX_SHIFT_PX)
-    if not len(y):
+    if not len(detected):
         return np.empty((0, 4))
-    brightest_first = np.argsort(-detected[:, 2], kind="stable")
-    fits = fit_spots(signal, saturated, y, x, brightest_first, noise_sd**2, spot_sd_px, MAX_SHIFT_PX)
-    crowd = crowding(len(y), signal.shape, spot_sd_px)
+    corners, starts = patches.corners, np.ascontiguousarray(detected[:, :2])
+    disc = soft_disc_centroids(patches.light, corners, starts, radius_px, N_RECENTRES, MAX_SHIFT_PX)
+    order, downwards = np.argsort(-detected[:, 2], kind="stable"), np.argsort(starts[:, 0], kind="stable")
+    variance = noise_sd**2
+    fits = fit_spots(patches.unsaturated, corners, starts, order, downwards, variance, spot_sd_px, MAX_SHIFT_PX)
+    crowd = crowding(len(detected), patches.frame_shape, spot_sd_px)
     chance = merged_chance(fits, noise_sd, spot_sd_px, crowd)
     at = fits[:, 1:3] + chance[:, None] * (fits[:, 6:8] - fits[:, 1:3])
-    sigma = fit_error_px(fits, chance, np.hypot(at[:, 0] - y, at[:, 1] - x), spot_sd_px, crowd)
-    disc_error = localisation_error_px(noise_sd * disc[:, 3], np.hypot(disc[:, 0] - y, disc[:, 1] - x))
+    sigma = fit_error_px(fits, chance, np.hypot(*(at - starts).T), spot_sd_px, crowd)
+    disc_error = localisation_error_px(noise_sd * disc[:, 3], np.hypot(*(disc[:, :2] - starts).T))
     holds = np.isfinite(sigma) & (fits[:, 0] > noise_sd)
     at = np.where(holds[:, None], at, disc[:, :2])
     sigma = np.minimum(np.where(holds, sigma, disc_error), radius_px)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nta.detection.appearance import look
+from nta.spot_pixels import patches_around
 
 
 def noise_frames(sd: float, n: int = 24, level: float = 20.0, seed: int = 0, shape=(120, 160)) -> np.ndarray:
@@ -62,9 +63,13 @@ def test_a_stated_polarity_is_kept():
     assert look(spotted(2.0, 100.0), inverted=True).inverted
     dark = spotted(2.0, -100.0, level=190.0)
     assert not look(dark, inverted=False).inverted
-    signal = look(dark).signal(dark[0])
-    assert signal.max() > 80
-    assert signal.min() > -20
+    seen = look(dark)
+    whole = np.array([[0.0, 0.0]])
+    light = patches_around(
+        dark[0], seen.background, whole, max(dark[0].shape), is_dark=seen.inverted, full_scale=255
+    ).light
+    assert light.max() > 80
+    assert light.min() > -20
 
 
 def test_the_detector_sees_the_noise_in_sixteen_grey_levels_where_there_is_room():

@@ -59,9 +59,10 @@ def test_frames_one_by_one_look_as_they_do_in_one_array(shape, gain):
 def assert_equal(found: Appearance, samples: np.ndarray) -> None:
     assert found.noise_sd == pytest.approx(naive.noise_sd(samples), rel=1e-14)  # counted, in another order
     np.testing.assert_array_equal(found.background, naive.background(samples, found.noise_sd))
-    np.testing.assert_array_equal(found.noise_map, naive.noise_map(samples, found.noise_sd))
-    # Products of float64 in place of float32.
-    assert found.spot_sd_px == pytest.approx(naive.spot_sd_px(samples, found.background, found.noise_sd), rel=1e-8)
+    # Smoothed at every fourth row and column.
+    np.testing.assert_allclose(found.noise_map, naive.noise_map(samples, found.noise_sd), rtol=1e-5)
+    # Sums of a band at a time, in single precision.
+    assert found.spot_sd_px == pytest.approx(naive.spot_sd_px(samples, found.background, found.noise_sd), rel=1e-6)
     assert found.saturated_share == np.mean(samples >= found.full_scale)
 
 

@@ -8,6 +8,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from nta.detection import Detections, detect
+from nta.detection.streams import core_sd
+from nta.detection.threshold import _band, _rough
 from nta.simulation import Lognormal
 from nta.tracking import link
 
@@ -104,3 +106,20 @@ def test_one_giant_does_not_hide_the_dim_ones(filmed, film):
     ratio, found = found_in_focus(detections, far)
     assert len(ratio) > 50
     assert found.mean() >= 0.95
+
+
+def test_bands_of_large_frames_take_turns_and_small_frames_are_whole():
+    bands = [_band(number, (1024, 1280)) for number in range(8)]
+    assert sorted(row for band in bands for row in range(1024)[band]) == sorted([*range(1024)] * 2)
+    assert bands[:4] == bands[4:]
+    assert {len(range(1024)[band]) for band in bands} == {256}
+    assert _band(5, (480, 640)) == slice(0, 480)
+
+
+def test_bands_are_as_rough_as_whole_frames():
+    """White noise in 12 frames of a megapixel, seed 31: within 0.3 %, a tenth of what decides about the threshold."""
+    random = np.random.default_rng(31)
+    frames = [random.standard_normal((1024, 1024), dtype=np.float32) for _ in range(12)]
+    whole = core_sd([_rough(frame, 9) for frame in frames[::4]])
+    parts = core_sd([_rough(frame[_band(number, frame.shape)], 9) for number, frame in enumerate(frames)])
+    assert parts == pytest.approx(whole, rel=3e-3)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from nta.detection.medians import median_over_frames, rank_of_counts
+from nta.detection.smoothing import wide_gaussian
 from nta.detection.streams import CLIP_SD, CLIPPED_SD, core_sd_of_counts
 from nta.threads import in_threads
 
@@ -93,13 +94,7 @@ class Appearance:
     @cached_property
     def illumination(self) -> NDArray[np.float32]:
         """Background without what sticks to the wall, (height, width)."""
-        smooth: NDArray[np.float32] = gaussian_filter(self.background, _ILLUMINATION_SMOOTHING_PX, mode="nearest")
-        return smooth
-
-    def signal(self, frame: Frame) -> NDArray[np.float32]:
-        """Return the light of the particles in ``frame``: positive for particles of either kind."""
-        difference = frame - self.background
-        return -difference if self.inverted else difference
+        return wide_gaussian(self.background, _ILLUMINATION_SMOOTHING_PX)
 
 
 def look(samples: Samples, inverted: bool | None = None, bit_depth: int | None = None) -> Appearance:
@@ -202,7 +197,7 @@ def _noise_map(samples: Samples, noise_sd: float) -> NDArray[np.float32]:
 
     deque(in_threads(add, _bands(samples[0])), maxlen=0)
     # Here, not in threads, whose memory does not come back for other use.
-    total, count = (gaussian_filter(one, _NOISE_SMOOTHING_PX, mode="nearest") for one in (total, count))
+    total, count = (wide_gaussian(one, _NOISE_SMOOTHING_PX) for one in (total, count))
     local = np.sqrt(total / np.maximum(count, 1e-3)) / CLIPPED_SD
     smallest = np.float32(1.0 / math.sqrt(12.0))
     noise: NDArray[np.float32] = np.maximum(local, smallest).astype(np.float32)
@@ -241,15 +236,16 @@ def _sum_near(
 def _skewness(samples: Samples, background: NDArray[np.float32]) -> float:
     """Return the skewness of what is left without the background."""
     n_pixels = len(samples) * background.size
-    mean = np.float32(sum(in_threads(partial(_sum_of_residual, background), samples)) / n_pixels)
+    ground = float(np.sum(background, dtype=np.float64))
+    mean = np.float32(sum(_sum_of(frame) - ground for frame in samples) / n_pixels)
 
     def moments_of(frame: Frame) -> NDArray[np.float64]:
         moments = np.zeros(3)
         for rows in _bands(frame):
             centred = (frame[rows] - background[rows]) - mean
             square = centred * centred
-            # Products: a third power takes thirty times as long.
-            moments += [np.sum(one, dtype=np.float64) for one in (centred, square, square * centred)]
+            # Products: a third power takes thirty times as long. Sums in pairs are exact enough.
+            moments += [float(np.sum(one)) for one in (centred, square, square * centred)]
         return moments
 
     first, second, third = sum(in_threads(moments_of, samples), np.zeros(3)) / n_pixels
@@ -257,8 +253,8 @@ def _skewness(samples: Samples, background: NDArray[np.float32]) -> float:
     return 0.0 if variance <= 0.0 else float(third / variance**1.5)
 
 
-def _sum_of_residual(background: NDArray[np.float32], frame: Frame) -> float:
-    return float(sum(np.sum(frame[rows] - background[rows], dtype=np.float64) for rows in _bands(frame)))
+def _sum_of(frame: Frame) -> int:
+    return int(np.sum(frame, dtype=np.uint64))
 
 
 def _spot_sd_px(samples: Samples, background: NDArray[np.float32], noise_sd: float) -> float:
@@ -284,19 +280,19 @@ def _covariances(samples: Samples, background: NDArray[np.float32]) -> NDArray[n
     lags = np.arange(1, _MAX_LAG_PX + 1)
     n_products = len(samples) * np.stack([height * np.maximum(width - lags, 0), np.maximum(height - lags, 0) * width])
     total = np.zeros((2, _MAX_LAG_PX))
-    for products in in_threads(partial(_products, background), samples):
+    for products in in_threads(partial(_products, background, float(np.mean(background, dtype=np.float64))), samples):
         total += products
     covariance: NDArray[np.float64] = np.mean(total / n_products, axis=0)
     return covariance
 
 
-def _products(background: NDArray[np.float32], frame: Frame) -> NDArray[np.float64]:
+def _products(background: NDArray[np.float32], ground: float, frame: Frame) -> NDArray[np.float64]:
     """Return the sums of the products of pixels 1, 2, ... px apart, across and down, a band of rows at a time."""
-    mean = np.float32(_sum_of_residual(background, frame) / frame.size)
+    mean = np.float32(_sum_of(frame) / frame.size - ground)
     total = np.zeros((2, _MAX_LAG_PX))
     for rows in _bands(frame):
         reached = slice(rows.start, rows.stop + _MAX_LAG_PX)
-        band = (frame[reached] - background[reached] - mean).astype(np.float64)
+        band = frame[reached] - background[reached] - mean
         own = band[: rows.stop - rows.start]
         for lag in range(1, _MAX_LAG_PX + 1):
             below = band[lag : lag + len(own)]

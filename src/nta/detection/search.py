@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from nta.detection.appearance import Appearance
 from nta.detection.engines import Finder
 from nta.detection.rows import COLUMNS, Columns, FrameRows, Sorting
-from nta.localisation import localise
+from nta.localisation import how_far_px, localise
 from nta.progress import Progress
+from nta.spot_pixels import patches_around
 from nta.threads import thread_count
 from nta.video import RepeatFilter, Video
 
@@ -132,7 +133,13 @@ def n_frames_of(video: Video) -> int:
 def _localised(features: NDArray[np.float64], frame: NDArray[Any], asked: Search, number: int) -> NDArray[np.float64]:
     """Return the features of one frame with their second localisation and the frame number in the last column."""
     appearance = asked.appearance
-    signal = np.ascontiguousarray(appearance.signal(frame), dtype=np.float32)
-    saturated = frame <= 0 if appearance.inverted else frame >= appearance.full_scale
-    places = localise(signal, saturated, features, appearance.noise_sd, appearance.spot_sd_px, asked.radius_px)
+    patches = patches_around(
+        frame,
+        appearance.background,
+        features[:, :2],
+        how_far_px(appearance.spot_sd_px, asked.radius_px),
+        is_dark=appearance.inverted,
+        full_scale=appearance.full_scale,
+    )
+    places = localise(patches, features, appearance.noise_sd, appearance.spot_sd_px, asked.radius_px)
     return np.column_stack([features, places, np.full(len(features), float(number))])

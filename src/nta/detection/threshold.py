@@ -25,6 +25,8 @@ for noise that is somewhat more than the background tells (light of particles ou
 
 _N_NOISE_FRAMES: Final = 24
 N_COMPARED: Final = 12
+_MOST_BANDS: Final = 4
+_BAND_PIXELS: Final = 1 << 18
 _SEED: Final = 107
 
 
@@ -59,7 +61,9 @@ def choose_min_mass(
     # The mass of the rank allowed, between ranks where it is not a whole number.
     rank = FALSE_FEATURES_PER_FRAME * _N_NOISE_FRAMES
     reached = float(np.interp(rank, np.arange(1, found.size + 1), found))
-    seen = core_sd([_rough(frame - appearance.background, diameter_px) for frame in compared(samples)])
+    ground = appearance.background
+    bands = [(frame, _band(number, frame.shape)) for number, frame in enumerate(compared(samples))]
+    seen = core_sd([_rough(frame[rows] - ground[rows], diameter_px) for frame, rows in bands])
     return SAFETY * reached * max(1.0, seen / made)
 
 
@@ -77,7 +81,8 @@ def _search_noise(
             frame = _noise_frame(illumination, appearance, random, dtype)
             yield frame
             if len(grounds) < N_COMPARED:
-                grounds.append(_rough(frame - illumination, diameter_px))
+                rows = _band(len(grounds), frame.shape)
+                grounds.append(_rough(frame[rows] - illumination[rows], diameter_px))
 
     # One frame is searched while the next one is made here: a second finder would only take its memory.
     found = in_threads(lambda frame: find(frame, 0.0)[:, 2], frames(), is_one_beside=True)
@@ -88,6 +93,17 @@ def _search_noise(
 def compared(samples: Samples) -> Samples:
     """Return the dozen frames, or a few more, whose ground is compared with noise."""
     return samples[:: max(1, len(samples) // N_COMPARED)]
+
+
+def _band(number: int, shape: tuple[int, ...]) -> slice:
+    """Return the rows of a large frame that are compared: another part from frame to frame, each of them three times.
+
+    A few million pixels tell their standard deviation to 0.2 %, as much as it differs between two frames of a video.
+    """
+    height, width = shape
+    n_bands = max(1, min(_MOST_BANDS, height * width // _BAND_PIXELS))
+    part = number % n_bands
+    return slice(height * part // n_bands, height * (part + 1) // n_bands)
 
 
 def _rough(noise: NDArray[np.float32], diameter_px: int) -> NDArray[np.float32]:
