@@ -29,6 +29,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import numba
 
+from nta.kernel_cache import load_cached
 from nta.threads import thread_count
 
 logger = logging.getLogger(__name__)
@@ -170,7 +171,8 @@ def compile_declared(
             compiled = waiting.compiled
             is_asked = modules is None or compiled.py_func.__module__ in modules
             if is_asked and (claims is None or _claim(claims, waiting)):
-                compiled.compile(waiting.signature)
+                if not load_cached(compiled, waiting.signature):
+                    compiled.compile(waiting.signature)
                 compiled.disable_compile()
                 _declared.remove(waiting)
 
