@@ -141,6 +141,15 @@ def test_rare_kernels_wait_for_their_first_call_or_are_asked_for(cache_root):
     assert later.signatures
 
 
+def test_a_rare_kernel_does_not_wait_for_those_of_other_modules(cache_root):
+    here, there = (
+        kernel("f8(f8)", is_rare=True)(type(homeless)(square.__code__, {"__name__": name})) for name in ("one", "other")
+    )
+    assert here(3.0) == 9.0
+    assert not there.signatures
+    assert there(2.0) == 4.0
+
+
 @pytest.mark.parametrize("obstacle", ["file", "no home"])
 def test_where_no_folder_can_be_written_kernels_work_and_one_line_says_so(cache_root, monkeypatch, caplog, obstacle):
     if obstacle == "file":

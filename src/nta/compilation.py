@@ -127,7 +127,7 @@ def kernel(signature: str, *, is_rare: bool = False) -> Callable[[_F], _F]:
     signature : str
         Types of the result and of the arguments, as numba writes them.
     is_rare : bool
-        Whether most measurements do without it: it then waits, with all others of the kind, for the first call of one.
+        Whether most measurements do without it: it then waits, with those of its module, for the first call of one.
     """
     folder = cache_folder()
 
@@ -148,7 +148,7 @@ def kernel(signature: str, *, is_rare: bool = False) -> Callable[[_F], _F]:
 def _at_first_call(compiled: _Declared, *_arguments: object, **_names: object) -> object:
     compile_declared()
     if not compiled.signatures:
-        compile_declared(is_rare=True)
+        compile_declared({compiled.py_func.__module__}, is_rare=True)
     return compiled.overloads[compiled.signatures[0]].entry_point
 
 
