@@ -26,6 +26,7 @@ ORDER = (
     "progress",
     "threads",
     "csvtable",
+    "kernel_cache",
     "compilation",
     "kernels",
     "settings",

@@ -23,13 +23,14 @@ from nta.video import write_video
 TESTS = Path(__file__).parent
 
 LOAD = """
-import json, nta.kernels, nta.localisation, nta.spot_fit, nta.tracking.fused_kernels
+import json, sys, nta.kernels, nta.localisation, nta.spot_fit, nta.tracking.fused_kernels
 from nta.compilation import is_compiled, load_kernels
 before = is_compiled()
 load_kernels()
 stats = [k.stats for k in (nta.tracking.fused_kernels.link_frames, nta.spot_fit.fit_spots)]
 hits, misses = (sum(sum(getattr(s, name).values()) for s in stats) for name in ("cache_hits", "cache_misses"))
-print(json.dumps({"before": before, "after": is_compiled(), "hits": hits, "misses": misses}))
+prepared = "numba.misc.cffiimpl" in sys.modules
+print(json.dumps({"before": before, "after": is_compiled(), "hits": hits, "misses": misses, "prepared": prepared}))
 """
 
 
@@ -140,6 +141,15 @@ def test_rare_kernels_wait_for_their_first_call_or_are_asked_for(cache_root):
     assert later.signatures
 
 
+def test_a_rare_kernel_does_not_wait_for_those_of_other_modules(cache_root):
+    here, there = (
+        kernel("f8(f8)", is_rare=True)(type(homeless)(square.__code__, {"__name__": name})) for name in ("one", "other")
+    )
+    assert here(3.0) == 9.0
+    assert not there.signatures
+    assert there(2.0) == 4.0
+
+
 @pytest.mark.parametrize("obstacle", ["file", "no home"])
 def test_where_no_folder_can_be_written_kernels_work_and_one_line_says_so(cache_root, monkeypatch, caplog, obstacle):
     if obstacle == "file":
@@ -190,9 +200,10 @@ def test_a_kernel_in_the_cache_folder_leaves_numbas_own_setting_alone(cache_root
 def test_second_process_loads_and_does_not_compile(tmp_path):
     first = run(LOAD, NTA_CACHE_DIR=str(tmp_path), NTA_THREADS="2")
     # With two cores another process begins at the other end, and puts what it compiles into the cache.
-    assert json.loads(first) == {"before": False, "after": True, "hits": 1, "misses": 1}
+    assert json.loads(first) == {"before": False, "after": True, "hits": 1, "misses": 1, "prepared": True}
     second = run(LOAD, NTA_CACHE_DIR=str(tmp_path))
-    assert json.loads(second) == {"before": True, "after": True, "hits": 2, "misses": 0}
+    # All are there, so that nothing is prepared to compile: 0.2 s.
+    assert json.loads(second) == {"before": True, "after": True, "hits": 2, "misses": 0, "prepared": False}
 
 
 def test_importing_the_analysis_compiles_nothing(tmp_path):

@@ -66,6 +66,7 @@ def analyze(
     """  # noqa: D301  # \b keeps lines as they are
     import nta
     from nta.report import check_directory
+    from nta.report.ahead import importing_meanwhile
     from nta_cli import console
 
     if dilutions is not None:
@@ -75,7 +76,7 @@ def analyze(
         check_same_capture(directory, inputs[0])
     check_directory(directory, inputs)
     with console.progress_bar(quiet=quiet) as progress:
-        measurement = nta.analyze(inputs, settings=settings, progress=progress)
+        measurement = nta.analyze(inputs, settings=settings, progress=importing_meanwhile(progress))
         written = measurement.save(directory)
     if as_json:
         click.echo((written / "summary.json").read_bytes(), nl=False)

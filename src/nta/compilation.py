@@ -29,6 +29,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import numba
 
+from nta.kernel_cache import load_cached
 from nta.threads import thread_count
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def kernel(signature: str, *, is_rare: bool = False) -> Callable[[_F], _F]:
     signature : str
         Types of the result and of the arguments, as numba writes them.
     is_rare : bool
-        Whether most measurements do without it: it then waits, with all others of the kind, for the first call of one.
+        Whether most measurements do without it: it then waits, with those of its module, for the first call of one.
     """
     folder = cache_folder()
 
@@ -151,7 +152,7 @@ def kernel(signature: str, *, is_rare: bool = False) -> Callable[[_F], _F]:
 def _at_first_call(compiled: _Declared, *_arguments: object, **_names: object) -> object:
     compile_declared()
     if not compiled.signatures:
-        compile_declared(is_rare=True)
+        compile_declared({compiled.py_func.__module__}, is_rare=True)
     return compiled.overloads[compiled.signatures[0]].entry_point
 
 
@@ -174,7 +175,8 @@ def compile_declared(
             compiled = waiting.compiled
             is_asked = modules is None or compiled.py_func.__module__ in modules
             if is_asked and (claims is None or _claim(claims, waiting)):
-                compiled.compile(waiting.signature)
+                if not load_cached(compiled, waiting.signature):
+                    compiled.compile(waiting.signature)
                 compiled.disable_compile()
                 _declared.remove(waiting)
 

@@ -123,7 +123,7 @@ def track_log_likelihood(
         Natural log-likelihood up to a constant that does not depend on the size.
     """
     n_tracks, n_sizes = offsets.size - 1, diffusion_m2_s.size
-    result = np.zeros((n_tracks, n_sizes))
+    result = np.empty((n_tracks, n_sizes))
     variance, growth, diagonal = np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes)
     inverse, error_x, error_y, product = np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes), np.empty(n_sizes)
     for size in range(n_sizes):
@@ -134,7 +134,7 @@ def track_log_likelihood(
     for track in range(n_tracks):
         start, stop, total = offsets[track], offsets[track + 1], result[track]
         for size in range(n_sizes):
-            inverse[size], error_x[size], error_y[size], product[size] = 0.0, 0.0, 0.0, 1.0
+            total[size], inverse[size], error_x[size], error_y[size], product[size] = 0.0, 0.0, 0.0, 0.0, 1.0
         for n in range(start, stop - 1):
             u_x, u_y, flow_x, flow_y = _displacement(frames, x_m, y_m, drift_x_m, drift_y_m, n, n + 1)
             moved = float(frames[n + 1] - frames[n]) - 2.0 * blur_coefficient
@@ -228,7 +228,7 @@ def covariance_estimates(
     return result
 
 
-@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8)")
+@kernel("f8[:, ::1](i8[::1], i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8)", is_rare=True)
 def displacement_moments(
     offsets: Integers,
     frames: Integers,
@@ -304,23 +304,24 @@ def step_products(
         tracks that are too short or have gaps.
     """
     n_tracks = offsets.size - 1
-    result = np.full((n_tracks, 3), np.nan)
-    result[:, 1] = 0.0
+    result = np.empty((n_tracks, 3))
     for track in range(n_tracks):
+        result[track, 0], result[track, 1], result[track, 2] = np.nan, 0.0, np.nan
         start, stop = offsets[track], offsets[track + 1]
         n_steps = stop - start - lag
         n_products = n_steps - distance * lag
         if n_products <= 0 or frames[stop - 1] - frames[start] != stop - start - 1:
             continue
-        steps = np.empty((n_steps, 2))
+        step_x, step_y = np.empty(n_steps), np.empty(n_steps)
         square = 0.0
         for n in range(n_steps):
             u_x, u_y, _, _ = _displacement(frames, x_m, y_m, drift_x_m, drift_y_m, start + n, start + n + lag)
-            steps[n, 0], steps[n, 1] = u_x, u_y
+            step_x[n], step_y[n] = u_x, u_y
             square += u_x**2 + u_y**2
         total = 0.0
         for n in range(n_products):
-            total += steps[n, 0] * steps[n + distance * lag, 0] + steps[n, 1] * steps[n + distance * lag, 1]
+            later = n + distance * lag
+            total += step_x[n] * step_x[later] + step_y[n] * step_y[later]
         result[track, 0] = total / (square / n_steps)
         result[track, 1] = n_products
         result[track, 2] = square / n_steps

@@ -51,6 +51,18 @@ def test_help_of_a_command_does_not_load_the_libraries_that_measure():
     assert not loaded & {"numpy", "pandas", "scipy", "numba", "trackpy", "matplotlib", "av"}
 
 
+def test_garbage_is_looked_for_seldom_in_the_program_and_as_before_in_what_calls_it():
+    code = (
+        "import gc, sys; from nta_cli.main import cli\n"
+        "first = gc.get_threshold()[0]\n"
+        "for given in (['--version'], None):\n"
+        "    sys.argv = ['nta', '--version']\n"
+        "    try:\n        cli(given)\n    except SystemExit:\n        print(gc.get_threshold()[0] // first)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[2::3] == ["1", "100"]
+
+
 def test_the_console_script_is_there_and_says_its_version():
     script = Path(sys.executable).with_name("nta")
     if not script.is_file():
