@@ -30,6 +30,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 import numba
 
 from nta.kernel_cache import load_cached
+from nta.progress import Progress
 from nta.threads import thread_count
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ class _Waiting(NamedTuple):
 
 _declared: list[_Waiting] = []
 _LOCK: Final = RLock()
+
+_STAGE: Final = "compiling the numerical kernels, once on this machine"
 
 _LONGEST_WAIT_S: Final = 60.0
 """For the second process to end: what it has not done by then is compiled here."""
@@ -263,6 +266,14 @@ def load_kernels(*, with_rare: bool = False) -> None:
     elif not _config.DISABLE_JIT:
         for mark in _marks(with_rare):
             (folder / mark).touch()
+
+
+def announce_kernels(progress: Progress, *, with_rare: bool = False) -> None:
+    """Do what :func:`load_kernels` does where anything has to be compiled, and tell ``progress`` before."""
+    if not is_compiled(with_rare=with_rare):
+        progress(_STAGE, 0, 1)
+        load_kernels(with_rare=with_rare)
+        progress(_STAGE, 1, 1)
 
 
 @contextmanager

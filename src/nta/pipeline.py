@@ -14,7 +14,7 @@ import pandas as pd
 from nta.agreement import agreement_of, capture_results
 from nta.blank import subtract_blank
 from nta.calibration import Calibration, with_calibration
-from nta.compilation import is_compiled, load_kernels
+from nta.compilation import announce_kernels
 from nta.concentration import Concentration, particle_concentration
 from nta.diffusion import Diffusion, estimate_diffusion
 from nta.distribution import MIN_TRACKS, SMALLEST_NM, SizeDistribution, size_distribution
@@ -213,14 +213,6 @@ def _without_blank(
     return replace(found.measurement, blank=found.blank, flags=flags, status=status, status_code=code, message=message)
 
 
-def _announce_kernels(settings: Settings, progress: Progress) -> None:
-    with_rare = settings.min_mass is not None  # then frames of 8 bits are searched as they are
-    if not is_compiled(with_rare=with_rare):
-        progress("compiling the numerical kernels, once on this machine", 0, 1)
-        load_kernels(with_rare=with_rare)
-        progress("compiling the numerical kernels, once on this machine", 1, 1)
-
-
 def measure_capture(one: Input, settings: Settings, progress: Progress = silent) -> Measured | Refused:
     """Return the spots and tracks of one capture, or why it cannot be measured.
 
@@ -253,7 +245,9 @@ def _search_and_link(one: Input, settings: Settings, progress: Progress) -> Meas
     video = with_faults_beside(one, open_video(one.path, allow_partial=settings.allow_partial), settings)
     settings = settings_beside(one, settings)
     # Not before the file is known to be one: compiling takes longer than saying that there is none.
-    _announce_kernels(settings, progress)
+    # What the video itself shows to be needed beside these is announced after a look at it.
+    with_rare = settings.min_mass is not None or settings.invert is True or video.bit_depth > 8
+    announce_kernels(progress, with_rare=with_rare)
     refuse_overlapping(video, settings)
     detections = detect_unsaturated(video, settings, progress=progress)
     # The hash taken while reading; it tells as well when the file is no longer what was read.

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from nta.detection import trackpy_engine
+from nta.detection import fused_engine, trackpy_engine
+from nta.detection.engines import needs_rare_kernels, spot_finder
 from nta.detection.fused_engine import Locator, locate
 from nta.errors import UsageError
 from nta.simulation import Scene, frames
@@ -253,3 +254,24 @@ def test_other_pixels_are_refused():
         Locator(40, 40, np.dtype(np.float32), 9)
     with pytest.raises(UsageError, match="does not fit"):
         Locator(40, 40, np.dtype(np.uint8), 9).locate(np.zeros((40, 41), dtype=np.uint8), 0.0, invert=False)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "gain"), [(np.uint8, 1), (np.uint8, 2), (np.uint8, 256), (np.uint16, 1), (np.uint16, 4)]
+)
+@pytest.mark.parametrize("invert", [False, True])
+def test_rare_kernels_are_those_of_other_frames_than_8_bits_with_a_gain(dtype, gain, invert, monkeypatch):
+    used = []
+
+    class Kinds(dict):
+        def __getitem__(self, kind):
+            used.append(kind)
+            return super().__getitem__(kind)
+
+    monkeypatch.setattr(fused_engine, "_KERNELS", Kinds(fused_engine._KERNELS))
+    frame = pixels(spots(60, 70, 5, 1.0, 90.0, 12.0, seed=14), dtype)
+    find = spot_finder("fused", frame.shape, frame.dtype, 9, invert=invert, gain=gain)
+    find(frame, 5.0)
+    of_raw_pixels = [kind for kind in used if kind[0] == "uint8" and kind[1] == "uint16"]
+    assert needs_rare_kernels("fused", frame.dtype, invert=invert, gain=gain) == (not of_raw_pixels)
+    assert not needs_rare_kernels("trackpy", frame.dtype, invert=invert, gain=gain)

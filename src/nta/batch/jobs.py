@@ -209,11 +209,9 @@ def _found(part: Part, settings: Settings) -> Measured | Refused:
 def warm_up(progress: Progress = silent) -> str:
     """Compile the kernels, once on this machine, and return the version of the method that this process runs."""
     from nta.batch.keys import method_version
-    from nta.compilation import is_compiled, load_kernels
+    from nta.compilation import announce_kernels
 
-    if not is_compiled():
-        progress("compiling the numerical kernels, once on this machine", 0, 1)
-        load_kernels()
+    announce_kernels(progress)
     return method_version()
 
 

@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nta.compilation import load_kernels
+from nta.compilation import announce_kernels, load_kernels
 from nta.detection.appearance import N_SAMPLE_FRAMES, Appearance, Samples, look
 from nta.detection.detectability import Detectability, detectability
-from nta.detection.engines import DEFAULT_ENGINE, spot_finder
+from nta.detection.engines import DEFAULT_ENGINE, needs_rare_kernels, spot_finder
 from nta.detection.model import DIMMEST, Detections
 from nta.detection.rows import Sorting
 from nta.detection.search import Search, n_frames_of, search_frames
@@ -71,6 +71,7 @@ def detect(
     load_kernels()  # not before the video has shown that it can be read
     appearance = look(samples, settings.invert, video.bit_depth)
     _reject_without_signal(video, samples, appearance)
+    _announce_rare_kernels(appearance, samples[0].dtype, settings, progress)
     repeats = RepeatFilter(is_noisy(samples))
     samples = np.stack([*compared(samples)])  # a copy: memory returns in one piece, which the search has use for
     chosen = _choose(appearance, samples, settings, field_px)
@@ -110,6 +111,16 @@ def detect(
         dimmer=found.dimmer,
         detectability=chosen.detectability,
     )
+
+
+def _announce_rare_kernels(
+    appearance: Appearance, dtype: np.dtype[Any], settings: Settings, progress: Progress
+) -> None:
+    """Have the kernels compiled that this video needs and most others do not."""
+    gain = appearance.detector_gain if settings.min_mass is None else 1
+    engine = DEFAULT_ENGINE if settings.engine is None else settings.engine
+    if needs_rare_kernels(engine, dtype, invert=appearance.inverted, gain=gain):
+        announce_kernels(progress, with_rare=True)
 
 
 class _Choice(NamedTuple):

@@ -48,3 +48,11 @@ def spot_finder(
         return locate(frame, diameter_px, min_mass, invert=invert, gain=gain)
 
     return find
+
+
+def needs_rare_kernels(engine: Engine, dtype: np.dtype[Any], *, invert: bool, gain: int) -> bool:
+    """Return whether :func:`spot_finder` gives a function whose kernels most videos do without.
+
+    Those of most read pixels of 8 bits that a gain makes brighter. Parameters are those of :func:`spot_finder`.
+    """
+    return engine == "fused" and (dtype != np.uint8 or invert or gain == 1)
