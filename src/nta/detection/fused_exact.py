@@ -167,7 +167,7 @@ def _value_at(raw: Pixels, y: int, x: int, weights: Floats, diameter: int, gain:
 def _climb(raw: Pixels, y: int, x: int, weights: Floats, diameter: int, gain: int, down: Floats) -> float:
     """Return the band-passed value of the pixel from which no neighbour leads further up, from one on."""
     height, width = raw.shape
-    highest, is_rising = _value_at(raw, y, x, weights, diameter, gain, down), True
+    highest, is_rising = -np.inf, True
     while is_rising:
         is_rising, middle_y, middle_x = False, y, x
         for row in range(max(middle_y - 1, 0), min(middle_y + 2, height)):
@@ -235,13 +235,11 @@ def _promising_maximum(
                 best = i
         scores[best] = -np.inf
         top, left = best // n_across * SIDE, best % n_across * SIDE
-        at_y, at_x, highest = top, left, np.int64(-1)
+        at_y, at_x = top, left
         for y in range(top, min(top + SIDE, height)):
-            above, row, below = raw[max(y - 1, 0)], raw[y], raw[min(y + 1, height - 1)]
             for x in range(left, min(left + SIDE, width)):
-                smooth = np.int64(above[x]) + np.int64(below[x]) + 2 * np.int64(row[x])
-                if smooth > highest:
-                    at_y, at_x, highest = y, x, smooth
+                if raw[y, x] > raw[at_y, at_x]:
+                    at_y, at_x = y, x
         largest = max(largest, _climb(raw, at_y, at_x, weights, diameter, gain, down))
     return largest
 

@@ -203,7 +203,9 @@ def find_background(lit: Words, half_widths: Integers, ring: Words, background: 
     one, top = np.uint64(1), np.uint64(_WORD_BITS - 1)
     for y in range(height + radius):
         if y < height:
-            ring[0, y % n_rows, :] = lit[y]
+            source, row = lit[y], ring[0, y % n_rows]
+            for k in range(n_words + 2):  # an assignment of slices takes a second to compile
+                row[k] = source[k]
             for reach in range(1, radius + 1):
                 narrow, wider = ring[reach - 1, y % n_rows], ring[reach, y % n_rows]
                 for k in range(1, n_words + 1):
