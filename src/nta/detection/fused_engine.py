@@ -9,7 +9,6 @@ values are those of :mod:`nta.detection.trackpy_engine`; only ``ep`` may differ,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -44,16 +43,12 @@ from nta.detection.fused_peaks import (
     peaks_8,
     peaks_16,
 )
+from nta.detection.fused_percentile import percentile_of_lit
 from nta.errors import UsageError
 
 N_COLUMNS: Final = 8
 DIAMETERS: Final = range(3, 32, 2)
 
-_PERCENTILE: Final = 64.0
-# A few pixels of some rows tell roughly where the percentile lies: these shares of them are looked at first.
-_SAMPLE_ROWS: Final = 32
-_SAMPLE_STEP: Final = 16
-_SAMPLE_SHARES: Final = (0.62, 0.64, 0.66)
 # In 8 bits candidates are screened up to this diameter.
 _MOST_SCREENED: Final = 15
 _REACH: Final = MAX_ITERATIONS - 1
@@ -103,7 +98,6 @@ _KERNELS: Final = {
 }  # fmt: skip
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
-_CountUpTo = Callable[[Frame, int, int, int, NDArray[np.uint8]], tuple[int, int, int]]
 
 
 def locate(frame: Frame, diameter_px: int, min_mass: float, *, invert: bool, gain: int = 1) -> NDArray[np.float64]:
@@ -113,32 +107,6 @@ def locate(frame: Frame, diameter_px: int, min_mass: float, *, invert: bool, gai
     """
     dtype = np.dtype(np.uint8 if frame.dtype == np.uint8 and gain == 1 else np.uint16)
     return Locator(frame.shape[0], frame.shape[1], dtype, diameter_px).locate(frame, min_mass, invert=invert, gain=gain)
-
-
-class _LevelCounts:
-    """Counts of the pixels up to some grey levels, three at a time, until a rank is pinned to its level."""
-
-    def __init__(
-        self, image: Frame, white: int, n_dark: int, count_up_to: _CountUpTo, columns: NDArray[np.uint8]
-    ) -> None:
-        self._image, self._count_up_to, self._columns = image, count_up_to, columns
-        self.known = {-1: 0, 0: n_dark, white: image.size}
-
-    def ask(self, first: int, second: int, third: int) -> None:
-        levels = (first, second, third)
-        self.known.update(zip(levels, self._count_up_to(self._image, *levels, self._columns), strict=True))
-
-    def level_of_rank(self, rank: int) -> int:
-        """Return the grey level of the pixel that ``rank`` others precede when all are sorted."""
-        while True:
-            low = max(level for level, count in self.known.items() if count <= rank)
-            high = min(level for level, count in self.known.items() if count > rank)
-            if high == low + 1:
-                return high
-            share = (rank - self.known[low]) / (self.known[high] - self.known[low])
-            guess = min(max(low + round(share * (high - low)), low + 1), high - 1)
-            reach = max((high - low) // 16, 1)
-            self.ask(max(guess - reach, low + 1), guess, min(guess + reach, high - 1))
 
 
 class Locator:
@@ -373,24 +341,9 @@ class Locator:
         return int(kernels.peaks(self._image, *asked, *self._near_memory, *self._peak_memory, *flags, self._places))
 
     def _threshold(self) -> int:
-        """Return the 64th percentile of the pixels that are not zero, cut to a whole number.
-
-        numpy's linear method: between the pixels of two ranks, as far as the rank wanted lies between them.
-        """
-        kernels = _KERNELS[self.dtype.name, self.dtype.name]
-        sample = self._image[:: max(self.height // _SAMPLE_ROWS, 1), ::_SAMPLE_STEP]
-        lit = np.sort(sample[sample > 0])
-        low, middle, high = (int(lit[int(share * (lit.size - 1))]) if lit.size else 1 for share in _SAMPLE_SHARES)
         n_lit = int(np.bitwise_count(self._bits).sum(dtype=np.int64))
-        n_dark = self._image.size - n_lit
-        counts = _LevelCounts(self._image, self._white, n_dark, kernels.count_up_to, self._column_counts)
-        counts.ask(min(low, middle - 1), middle, min(max(high, middle + 1), self._white))
-        place = (n_lit - 1) * (_PERCENTILE / 100.0)
-        rank = math.floor(place)
-        below, above = (counts.level_of_rank(n_dark + min(rank + more, n_lit - 1)) for more in (0, 1))
-        share = place - rank
-        step = above - below
-        return int(above - step * (1 - share) if share >= 0.5 else below + step * share)
+        count_up_to = _KERNELS[self.dtype.name, self.dtype.name].count_up_to
+        return percentile_of_lit(self._image, n_lit, count_up_to, self._column_counts)
 
     def _static_error(self, raw: Frame, raw_mass: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return trackpy's ``ep`` (Savin and Doyle 2005, Biophys. J. 88, 623)."""
