@@ -67,6 +67,11 @@ def write_whole(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def unfinished(path: Path) -> list[Path]:
+    """Return what processes that were killed in :func:`write_whole` left beside a file."""
+    return sorted(path.parent.glob(f".{path.name}.*.tmp"))
+
+
 def estimate_cells(name: str, unit: str, estimate: Estimate) -> dict[str, Cell]:
     """Return an estimate as three cells: ``name_unit``, ``name_low_unit``, ``name_high_unit``."""
     return {

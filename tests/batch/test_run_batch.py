@@ -423,6 +423,22 @@ def test_a_folder_with_other_things_is_refused_before_anything_runs(campaign):
     assert (campaign.out / "x" / "notes.txt").read_text() == "mine"
 
 
+def test_a_table_that_a_killed_run_had_begun_to_write_is_in_nobodys_way(campaign):
+    campaign.write("1,x,a.avi,,\n")
+    campaign.out.mkdir()
+    begun = campaign.out / ".batch.csv.4711.tmp"
+    begun.write_text("day,sam")
+    campaign.run(store=Store.open(campaign.folder / "nta.sqlite"))
+    assert not begun.exists()
+    assert (campaign.out / "batch.csv").is_file()
+    # Other files that begin with a full stop are somebody's.
+    other = campaign.folder / "other"
+    other.mkdir()
+    (other / ".notes.tmp").touch()
+    with pytest.raises(UsageError, match="holds other files"):
+        campaign.run(out=other)
+
+
 def test_a_store_that_cannot_be_used_stops_a_batch_before_anything_is_computed(campaign):
     campaign.write("1,x,a.avi,,\n")
     campaign.out.mkdir()

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -23,6 +24,7 @@ from nta.batch.outcomes import TABLE_NAME, Batch, Outcome, outcome_of
 from nta.batch.plan import CaptureJob, Plan, SampleJob, folder_is_whole, make_plan, remarks_of_store
 from nta.batch.processes import JobTimeout, LocalExecutor, Report, WorkerDied
 from nta.batch.recording import Recorder, tell_nobody
+from nta.csvtable import unfinished
 from nta.errors import NTAError, StoreError, UsageError
 from nta.settings import Settings
 from nta.store import DEFAULT_NAME, Store, summary_of
@@ -52,6 +54,8 @@ class JobExecutor(Protocol):
 def prepare_directory(directory: Path) -> None:
     """Make the folder of the results, or refuse one that holds something else.
 
+    What an earlier run that was killed had begun to write there is no such thing, and goes.
+
     Raises
     ------
     UsageError
@@ -61,6 +65,9 @@ def prepare_directory(directory: Path) -> None:
     """
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{str(directory)!r} is a file; give a folder for the results")
+    for begun in unfinished(directory / TABLE_NAME):
+        with suppress(OSError):  # a folder that cannot be written to is told of below
+            begun.unlink()
     known = (TABLE_NAME, DEFAULT_NAME)
     if directory.is_dir() and any(directory.iterdir()) and not any((directory / name).is_file() for name in known):
         raise UsageError(f"{str(directory)!r} holds other files and no {TABLE_NAME}; give another folder")
