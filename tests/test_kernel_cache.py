@@ -82,5 +82,29 @@ def test_loaded_kernels_answer_as_compiled_ones_and_prepare_no_compiling(use, tm
     assert use() == [found, [1, 0], True]
 
 
+def _cut(index, data, other):
+    data.write_bytes(data.read_bytes()[:1000])
+
+
+def _empty(index, data, other):
+    index.write_bytes(b"")
+
+
+def _swap(index, data, other):
+    data.write_bytes(other.read_bytes())
+
+
+@pytest.mark.parametrize("damage", [_cut, _empty, _swap])
+def test_a_damaged_kernel_is_compiled_and_kept_anew(use, tmp_path, damage):
+    found, *_ = use()
+
+    def file(name, suffix):
+        return next(tmp_path.rglob(f"kernels_made.{name}*.{suffix}"))
+
+    damage(file("total", "nbi"), file("total", "1.nbc"), file("powers", "1.nbc"))
+    assert use() == [found, [1, 0], True]
+    assert use() == [found, [1, 1], False]
+
+
 def test_what_has_no_cache_is_left_alone():
     assert not kernel_cache.load_cached(len, "i8(i8)")

@@ -270,10 +270,16 @@ def load_kernels(*, with_rare: bool = False) -> None:
 
 def announce_kernels(progress: Progress, *, with_rare: bool = False) -> None:
     """Do what :func:`load_kernels` does where anything has to be compiled, and tell ``progress`` before."""
-    if not is_compiled(with_rare=with_rare):
+    if not is_compiled(with_rare=with_rare) and not _is_loaded(with_rare):
         progress(_STAGE, 0, 1)
         load_kernels(with_rare=with_rare)
         progress(_STAGE, 1, 1)
+
+
+def _is_loaded(with_rare: bool) -> bool:
+    """Return whether this process has the kernels, kept or not."""
+    are_imported = all(name in sys.modules for name in _MEASURING_KERNELS)
+    return are_imported and not any(with_rare or not one.is_rare for one in _declared)
 
 
 @contextmanager

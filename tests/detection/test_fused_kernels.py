@@ -130,6 +130,27 @@ def test_a_wrong_guess_of_the_maximum_changes_nothing(dtype, gain, share, monkey
         np.testing.assert_array_equal(ours._image, image)
 
 
+def test_passes_end_although_none_proves_its_maximum(monkeypatch):
+    """As if the error of a pixel were larger than its bound: then all pixels are worked out."""
+    frame = textured(np.uint16, 6)
+    ours, kind = locator(frame, 9), ("uint16", "uint16")
+    kernels, tops = fused_engine._KERNELS[kind], []
+
+    def bandpass(*arguments):
+        tops.append(float(arguments[9]))
+        return kernels.bandpass(*arguments)
+
+    def settle(*arguments):
+        return kernels.settle(*arguments) * (1.0 - 0.01 * len(tops) if tops[-1] > 0.0 else 1.0)
+
+    monkeypatch.setitem(fused_engine._KERNELS, kind, kernels._replace(bandpass=bandpass, settle=settle))
+    scale, image = naive.rescaled(frame, 9)
+    assert ours._bandpass(frame) == scale
+    np.testing.assert_array_equal(ours._image, image)
+    assert 0.0 in tops
+    assert len(tops) <= 5
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threshold(dtype):
     # images from a single lit pixel to all of them, of few and of many levels; some beyond 255 rows
