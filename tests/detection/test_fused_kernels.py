@@ -96,7 +96,7 @@ def test_single_pixels_are_exact_everywhere(dtype, gain):
 
 
 @pytest.mark.parametrize(("dtype", "gain"), KINDS)
-@pytest.mark.parametrize("shape", [(61, 83), (32, 48), (5, 7), (17, 16)])
+@pytest.mark.parametrize("shape", [(61, 83), (32, 48), (16, 20)])
 def test_the_brightest_pixel_is_found_where_one_stands_out(dtype, gain, shape):
     random = np.random.default_rng(12)
     for trial in range(20):

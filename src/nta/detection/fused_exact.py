@@ -24,8 +24,11 @@ Whole = NDArray[Any]
 SIDE: Final = 16
 """Side of the blocks in which the brightest pixel is looked for, px."""
 
-N_BLOCKS: Final = 10
-"""How many of them are looked into, the most promising ones."""
+MOST_BLOCKS: Final = 64
+"""How many of them are looked into at most."""
+
+_PROMISING_SHARE: Final = 0.5  # of the most promising block's score
+_WORTH_CLIMBING: Final = 0.8  # of the largest value so far
 
 _QUAD: Final = 4
 _WORD_BITS: Final = 64
@@ -206,7 +209,7 @@ def _promising_maximum(
 ) -> float:  # fmt: skip
     """Return the largest band-passed value near the pixels that stand out most: nearly always the frame's largest.
 
-    Of the blocks whose brightest pixels exceed their mean most a few are looked into, and from there uphill.
+    Blocks whose brightest pixels exceed their mean nearly as much as any are looked into, and from there uphill.
 
     Parameters
     ----------
@@ -227,20 +230,20 @@ def _promising_maximum(
         for block in range(n_across):
             x = block * SIDE
             scores[band * n_across + block] = brightest[x] - sums[x] / (n_rows * min(SIDE, width - x))
-    largest = 0.0
-    for _ in range(min(N_BLOCKS, scores.size)):
-        best = 0
-        for i in range(scores.size):
-            if scores[i] > scores[best]:
-                best = i
-        scores[best] = -np.inf
-        top, left = best // n_across * SIDE, best % n_across * SIDE
+    best, largest, n_blocks = scores.max(), 0.0, 0
+    for i in range(scores.size):
+        if scores[i] < _PROMISING_SHARE * best or n_blocks == MOST_BLOCKS:
+            continue
+        n_blocks += 1
+        top, left = i // n_across * SIDE, i % n_across * SIDE
         at_y, at_x = top, left
         for y in range(top, min(top + SIDE, height)):
             for x in range(left, min(left + SIDE, width)):
                 if raw[y, x] > raw[at_y, at_x]:
                     at_y, at_x = y, x
-        largest = max(largest, _climb(raw, at_y, at_x, weights, diameter, gain, down))
+        value = _value_at(raw, at_y, at_x, weights, diameter, gain, down)
+        if value > _WORTH_CLIMBING * largest:
+            largest = max(largest, _climb(raw, at_y, at_x, weights, diameter, gain, down))
     return largest
 
 
