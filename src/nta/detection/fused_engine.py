@@ -139,6 +139,7 @@ class Locator:
         if dtype.name not in ("uint8", "uint16"):
             raise UsageError(f"pixels of {dtype.name} cannot be searched; convert them to uint8 or uint16")
         self.height, self.width, self.dtype, self.diameter_px = height, width, dtype, diameter_px
+        self._name = dtype.name  # numpy makes it anew each time
         self._white = int(np.iinfo(dtype).max)
         self._set_up_disc()
         self._set_up_frame_memory()
@@ -237,7 +238,7 @@ class Locator:
             ``frame`` all the same.
         """
         raw, raw_gain = self._prepared(frame, invert, gain)
-        kernels, min_mass = _KERNELS[raw.dtype.name, self.dtype.name], min_mass * gain
+        kernels, min_mass = _KERNELS[raw.dtype.name, self._name], min_mass * gain
         scale = self._bandpass(raw, raw_gain)
         if scale is None:
             return np.empty((0, N_COLUMNS))
@@ -299,11 +300,12 @@ class Locator:
         band-passed with its scale; pixels that may exceed it are looked at again, and a guess that was wrong costs
         the frame a second time.
         """
-        kernels, weights = _KERNELS[raw.dtype.name, self.dtype.name], self._weights
+        name = raw.dtype.name
+        kernels, weights = _KERNELS[name, self._name], self._weights
         ground = float(raw.min())
         self._set_slack(2.0 * _ROUNDING * gain * ground)
         asked = weights.astype(np.float32), self.diameter_px, gain, np.float32(ground)
-        memory = *self._maximum_memory[raw.dtype.name], self._down
+        memory = *self._maximum_memory[name], self._down
         top = kernels.promising_maximum(raw, weights, self.diameter_px, gain, *memory)
         largest = max(top, _LEAST_MAXIMUM)
         smooth, *rows = self._bandpass_memory
@@ -314,7 +316,7 @@ class Locator:
             limits = np.float32(scale), np.float32(_ROUNDING), np.float32(_ROUNDING + _GROWTH), reached
             places = self._places, self._means
             n_open = kernels.bandpass(
-                raw, self._blanks[raw.dtype.name], *asked, *limits, smooth, self._columns[raw.dtype.name], *rows,
+                raw, self._blanks[name], *asked, *limits, smooth, self._columns[name], *rows,
                 self._image, self._bits, *places,
             )  # fmt: skip
             maximum = kernels.settle(
@@ -337,9 +339,9 @@ class Locator:
         """Write the places of the local maxima that may become spots to ``_places``; return how many there are."""
         if min(self.height, self.width) < self.diameter_px:
             return 0
-        kernels = _KERNELS[self.dtype.name, self.dtype.name]
+        kernels = _KERNELS[self._name, self._name]
         if self.dtype == np.uint16 or self.diameter_px <= _MOST_SCREENED:
-            blank = self._blanks[self.dtype.name]
+            blank = self._blanks[self._name]
             kernels.heaviest_squares(self._image, blank, self.diameter_px, *self._heavy_memory)
             near_heavy(self._heavy_memory[-1] / scale > min_mass, _REACH, self._is_near)
         asked = self._window, self.diameter_px // 2, _REACH, self._threshold()
@@ -348,14 +350,14 @@ class Locator:
 
     def _threshold(self) -> int:
         n_lit = int(np.bitwise_count(self._bits).sum(dtype=np.int64))
-        count_up_to = _KERNELS[self.dtype.name, self.dtype.name].count_up_to
+        count_up_to = _KERNELS[self._name, self._name].count_up_to
         return percentile_of_lit(self._image, n_lit, count_up_to, self._column_counts)
 
     def _static_error(self, raw: Frame, raw_mass: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return trackpy's ``ep`` (Savin and Doyle 2005, Biophys. J. 88, 623)."""
         ring, background = self._dilation_memory
         find_background(self._bits, self._half_widths, ring, background)
-        n, total, squares = _KERNELS[raw.dtype.name, self.dtype.name].background_sums(raw, background)
+        n, total, squares = _KERNELS[raw.dtype.name, self._name].background_sums(raw, background)
         black_level = total / n if n else math.nan
         # Whole numbers of any size: the difference does not lose digits.
         noise = math.sqrt((n * squares - total * total) / (n * n)) if n > 1 else math.nan
