@@ -5,7 +5,7 @@ version therefore never loads old code, and the presence of the folder's mark sa
 compiled. Where no folder can be written, kernels are compiled anew in each process and nothing else changes.
 
 Importing a module compiles nothing: kernels are declared, and compiled together by :func:`load_kernels` or by the
-first call of one. All of them take about ten seconds of one core, so two share the work. Kernels that few
+first call of one. All of them take 15 to 20 seconds of one core, so two share the work. Kernels that few
 measurements call wait for their first call.
 """
 

@@ -260,7 +260,7 @@ def _bandpass(
         As in :func:`_cut_row`, ``growth`` with ``rounding`` in it.
     smooth : (2, w + 8) float32
         Scratch.
-    columns, cut, fours, sums, above : (w,), (w + diameter - 1,), (w + diameter - 1,), (w,), (w,)
+    columns, cut, fours, sums, above : (w,), (w + diameter - 1,), (w + diameter - 1,), (w,), (multiple of 8,)
         Scratch: sums down the columns, their means, sums of those along the row, and the mean. ``cut`` is of the type
         of ``image``, ``above`` float32, the others whole numbers that hold ``diameter`` pixels, ``columns`` those of
         ``raw``.
